@@ -243,8 +243,8 @@ def test_the_history_of_another_service_of_that_name_is_not_shown() -> None:
     assert "recorded" not in explained(report(transition(0, "", "Covered"), uid="another"))
 
 
-def pods(**container: Any) -> Callable[[dict[str, Json]], None]:
-    """Adds the Pod that the slice of the seed case names, and the Deployment behind it."""
+def pods(workload: str, **container: Any) -> Callable[[dict[str, Json]], None]:
+    """Adds the Pod that the slice of the seed case names, and the workload behind it."""
 
     def change(by_kind: dict[str, Json]) -> None:
         labels = by_kind["Service"]["spec"]["selector"]
@@ -262,19 +262,20 @@ def pods(**container: Any) -> Callable[[dict[str, Json]], None]:
                 "containers": [{"image": "shop/web:1", "ports": [{"containerPort": 80}], **container}],
             },
         }
-        deployment = {
+        controller = {
             "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"namespace": "default", "name": "web", "uid": "deployment"},
+            "kind": workload,
+            "metadata": {"namespace": "default", "name": "web", "uid": "workload"},
             "spec": {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}}},
         }
-        by_kind["Service"] |= {"kind": "List", "items": [dict(by_kind["Service"]), pod, deployment]}
+        by_kind["Service"] |= {"kind": "List", "items": [dict(by_kind["Service"]), pod, controller]}
 
     return change
 
 
-def test_the_end_of_a_pod_behind_a_check_of_the_traffic_port() -> None:
-    out = explained(pods(lifecycle={"preStop": {"sleep": {"seconds": 120}}}), "--hand-off")
+@pytest.mark.parametrize("workload", ["Deployment", "DaemonSet", "StatefulSet"])
+def test_the_end_of_a_pod_behind_a_check_of_the_traffic_port(workload: str) -> None:
+    out = explained(pods(workload, lifecycle={"preStop": {"sleep": {"seconds": 120}}}), "--hand-off")
     start = out.index("When the last pod of a node ends")
     assert "Ingress default/web: Lossy: requests to the node are lost for 15 to 35 s" in out[start:]
     assert "so a preStop delay does not help" in out[start:]

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from etpguard.assess import Assessment
 from etpguard.assess.consumers.targets import NodeTargets
 from etpguard.cli.input.sources import Assessed
+from etpguard.foresight.absence import workloads_behind
 from etpguard.foresight.detection import timing_of
 from etpguard.foresight.hand_off import HandOff, hand_off, outruns, words
 from etpguard.foresight.pod_ends import first_window, forwards_to_terminating
 from etpguard.objects import Key, Service
-from etpguard.objects.pod_controllers import DEPLOYMENT
 from etpguard.objects.pods import POD, Pod
 
 
@@ -27,7 +27,7 @@ def lines(assessed: Assessed, service: Service, assessment: Assessment) -> Itera
         yield "  no Pod of it was read, so it is not known how its pods end"
         return
     window, terminating = first_window(pods), forwards_to_terminating(assessed.engine.planes)
-    ready = _min_ready_seconds(assessed, pods)
+    ready = _min_ready_seconds(assessed, service)
     said: set[tuple[str, HandOff]] = set()
     for consumer in able:
         timing = timing_of(consumer, service, assessed.loaded.picture)
@@ -55,10 +55,8 @@ def _pods(assessed: Assessed, service: Service) -> list[Pod]:
     return [pod for pod in found if pod is not None]
 
 
-def _min_ready_seconds(assessed: Assessed, pods: Sequence[Pod]) -> int | None:
-    """`minReadySeconds` of the Deployment that creates the pods; None if it is not known."""
-    picture = assessed.loaded.picture
-    for deployment in picture.store(DEPLOYMENT):
-        if deployment.selects(pods[0].key.namespace, pods[0].labels):
-            return deployment.spec.min_ready_seconds or 0
-    return None
+def _min_ready_seconds(assessed: Assessed, service: Service) -> int | None:
+    """The least `minReadySeconds` of the workloads behind the Service that have rollouts; None without one."""
+    behind = workloads_behind(assessed.loaded.picture, service)
+    rolled = [controller for workload, controller in behind if workload.kind != "ReplicaSet"]
+    return min((controller.spec.min_ready_seconds or 0 for controller in rolled), default=None)

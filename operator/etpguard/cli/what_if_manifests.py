@@ -63,7 +63,8 @@ def _manifests(files: Sequence[str]) -> Iterator[tuple[str, Json]]:
         content = _mapping(document.where, document.source)
         if str(content.get("kind", "")).endswith("List"):
             for number, item in enumerate(content.get("items") or (), 1):
-                yield f"{document.where}item {number}: ", _mapping(document.where, item)
+                where = f"{document.where}item {number}: "
+                yield where, _mapping(where, item)
         else:
             yield document.where, content
 
