@@ -81,6 +81,18 @@ ATTRIBUTES = "target-group-attributes"
         ),
         pytest.param(
             [
+                load_balancer(
+                    annotations={
+                        f"{NLB}{ATTRIBUTES}": f"{MINIMUM}.count=3",
+                        f"{NLB}{ATTRIBUTES}.80": f"{MINIMUM}.count=",
+                    }
+                )
+            ],
+            "Blackhole",
+            id="NLB: an empty value of the port keeps that of all",
+        ),
+        pytest.param(
+            [
                 load_balancer(),
                 gateway(),
                 binding(owner=gateway_owner("alb")),

@@ -187,7 +187,8 @@ class LoadBalancerPath:
             of_port = annotations.pairs(f"{ATTRIBUTES}.{port.port}")
         except ModelError:
             return MinimumHealthy()
-        return minimum_healthy({**of_all, **of_port} if of_port else of_all)
+        # An empty value keeps that of all ports.
+        return minimum_healthy({**of_all, **{key: value for key, value in of_port.items() if value}})
 
     def _configured(self, port: ServicePort) -> HealthCheck:
         settings, written = self._view.once(
