@@ -175,6 +175,41 @@ def test_pod_targets_where_the_class_sets_the_target_type() -> None:
     assert "kubectl patch ingressclassparams of-shop" in "".join(advice(*bound))
 
 
+@pytest.mark.parametrize(
+    "objects",
+    [
+        pytest.param([ingress(annotations=ON_KUBE_PROXY)], id="ALB"),
+        pytest.param(
+            [load_balancer(loadBalancerClass="x/y"), ingress(annotations={"healthcheck-port": str(CHECK_PORT)})],
+            id="pinned",
+        ),
+        pytest.param([load_balancer(annotations={f"{NLB}healthcheck-port": "10256"})], id="NLB"),
+        pytest.param(
+            [
+                ingress(annotations=ON_KUBE_PROXY),
+                ingress_class(params="of-shop"),
+                class_params("of-shop", targetType="instance"),
+            ],
+            id="class-parameters",
+        ),
+        pytest.param(
+            [binding(owner=gateway_owner("alb")), gateway(), load_balancer(loadBalancerClass="x/y"), ON_10256],
+            id="Gateway",
+        ),
+    ],
+)
+def test_pod_targets_move_a_check_off_a_port_of_the_node(objects: list[Json]) -> None:
+    """On that port of a pod nothing answers, and all targets turn unhealthy."""
+    (found,) = (text for text in advice(*objects) if text.startswith("Target the pods"))
+    assert "so the health check moves too" in found
+    assert "traffic-port" in found
+
+
+def test_pod_targets_leave_the_check_that_follows_the_target_type() -> None:
+    (found,) = (text for text in advice(load_balancer()) if text.startswith("Target the pods"))
+    assert "healthcheck-port" not in found
+
+
 def test_an_nlb_takes_a_zone_without_a_pod_out_of_dns() -> None:
     zone = "topology.kubernetes.io/zone"
     nodes = [node("a", labels={zone: "z1"}), node("b", labels={zone: "z1"}), node("c", labels={zone: "z2"})]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from etpguard.assess.consumers.aws_lbc import proxy_protocol
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
-from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, class_targets, configuration, is_nlb
+from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, both, class_targets, configuration, is_nlb
 from etpguard.assess.consumers.aws_lbc.node_advice import admit, narrow, no_node_selected
 from etpguard.assess.consumers.aws_lbc.shared_numbers import OTHER_NODE_PORT, SHARED
 from etpguard.assess.consumers.aws_target_groups import LOWER_THE_MINIMUM, zones_without
@@ -262,27 +262,45 @@ def _pod_targets(service: Service, consumer: Consumer) -> Advice:
     else:
         cost = "Pods see the load balancer's address and X-Forwarded-For, as before."
     step = NO_STEP
+    settings = consumer.check.settings if consumer.check else None
+    stays = _stays_on_a_port_of_the_node(consumer)
+    moved = {"healthcheck_port": "traffic-port"} if stays else {}
+    if stays and settings:
+        asked = f" {_asked(settings)}" if settings.path else ""
+        effect += f" Pods may not answer on port {settings.port}, so the health check moves too.{asked}"
     match consumer.kind:
         case "Ingress" if consumer.configured_by:
             (params,) = consumer.configured_by
             step = class_targets(params, "ip")
+            if moved:
+                step = both(annotate(service, consumer, **moved), step)
             effect += (
                 f" IngressClassParams {params.name} sets the target type, so no annotation does. This changes all "
                 "Ingresses of its classes; or give this one another class."
             )
         case "Ingress":
-            step = annotate(service, consumer, target_type="ip")
+            step = annotate(service, consumer, target_type="ip", **moved)
             needs += " A targetType in IngressClassParams goes before the annotation."
         case "Service":
-            step = annotate(service, consumer, nlb_target_type="ip")
+            step = annotate(service, consumer, nlb_target_type="ip", **moved)
         case "Gateway":
-            step = configuration(service, consumer, {"targetType": "ip"})
+            check = {"healthCheckConfig": _kept(settings)} if stays else {}
+            step = configuration(service, consumer, {"targetType": "ip", **check})
         case _:
             effect += (
                 " A target group's type cannot change: make one of type ip, and bind it by a TargetGroupBinding "
                 f"with targetType ip and serviceRef {service.key.name}."
             )
     return Advice("Target the pods", effect, f"{needs} {cost}", *step)
+
+
+def _stays_on_a_port_of_the_node(consumer: Consumer) -> bool:
+    """Whether somebody set the check to a number. A check on the healthCheckNodePort that nobody set follows the
+    target type."""
+    check = consumer.check
+    if check is None or check.settings is None or not check.settings.port.isdigit():
+        return False
+    return check.pins_health_check_node_port or not isinstance(check.probe, HealthCheckNodePort)
 
 
 def _to_cluster(service: Service, consumer: Consumer) -> Advice:

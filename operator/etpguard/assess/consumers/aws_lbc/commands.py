@@ -70,6 +70,10 @@ def configuration(
             }
         )
     spec = {"defaultConfiguration": settings}
-    steps = [changes.merge(version, kind, key, spec) for key in consumer.configured_by]
+    return both(*(changes.merge(version, kind, key, spec) for key in consumer.configured_by))
+
+
+def both(*steps: Step) -> Step:
+    """One step after the other."""
     done = tuple(each for step in steps if isinstance(step.change, tuple) for each in step.change)
     return Step(" && ".join(step.command for step in steps), done)
