@@ -58,8 +58,7 @@ class ListPages:
         self._connection = connection
         self._kind = kind
         self._client = ReadClient(connection, (min(CONNECT_SECONDS, timeout), timeout))
-        head, _, plural = kind.path.rpartition("/")
-        self._path = f"{head}/namespaces/{namespace}/{plural}" if namespace and kind.namespaced else kind.path
+        self._path = kind.path_in(namespace)
         self._accept = f"{PROTOBUF}, {JSON}" if kind.protobuf else JSON
         self._limit = limit
         self._on_request = on_request

@@ -108,14 +108,20 @@ class Kind(Generic[R]):
         prefix = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
         return f"{prefix}/{self.plural}"
 
+    def path_in(self, namespace: str) -> str:
+        """The path of the collection of one namespace; of all with "", and for a kind without namespaces."""
+        if not namespace or not self.namespaced:
+            return self.path
+        head, _, plural = self.path.rpartition("/")
+        return f"{head}/namespaces/{namespace}/{plural}"
+
     @property
     def list_path(self) -> str:
         """The path of its list, with the query that selects the objects of a subset."""
         if self.subset is None:
             return self.path
-        head, _, plural = self.path.rpartition("/")
         query = f"?labelSelector={self.subset.label.replace('/', '%2F')}" if self.subset.label else ""
-        return f"{head}/namespaces/{self.subset.namespace}/{plural}{query}"
+        return f"{self.path_in(self.subset.namespace)}{query}"
 
     @property
     def switch(self) -> str:

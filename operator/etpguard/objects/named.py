@@ -31,10 +31,7 @@ class NamedObject(NamedTuple):
     @property
     def path(self) -> str:
         name = f"/{self.key.name}" if self.key.name else ""
-        if not self.key.namespace:
-            return f"{self.kind.path}{name}"
-        head, _, plural = self.kind.path.rpartition("/")
-        return f"{head}/namespaces/{self.key.namespace}/{plural}{name}"
+        return f"{self.kind.path_in(self.key.namespace)}{name}"
 
     @property
     def address(self) -> str:

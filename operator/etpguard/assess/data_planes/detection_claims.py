@@ -148,8 +148,7 @@ class Claims:
         return None
 
     def _calico(self, signs: NodeSigns) -> Iterator[KnownDataPlane]:
-        nodes = (named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET)
-        if any(self._objects.daemon_set(each) for each in nodes) and not any(n in signs.runs for n in nodes):
+        if any(self._objects.daemon_set(each) for each in _CALICO) and not any(n in signs.runs for n in _CALICO):
             return
         statements = self._objects.calico_replaces_kube_proxy(signs.felix_bpf)
         for statement in statements:
@@ -197,7 +196,7 @@ class Claims:
             why = f"no object says whether it replaces kube-proxy{sign}" if open_ else CILIUM_NODES_UNREAD
             how = f"Cilium runs on the node, and {why}"
             yield self.described(KnownDataPlane(DataPlane.CILIUM, how=how), signs)
-        calico = any(each in signs.runs for each in (named.CALICO_DAEMON_SET, named.CALICO_MANIFEST_DAEMON_SET))
+        calico = any(each in signs.runs for each in _CALICO)
         unread = objects.unread(named.CALICO_INSTALLATION, named.CALICO_FELIX)
         statements = objects.calico_replaces_kube_proxy(signs.felix_bpf)
         if calico and unread and not any(s.says is not None for s in statements):

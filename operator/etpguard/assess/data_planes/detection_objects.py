@@ -181,29 +181,31 @@ class Objects:
 
     def kube_proxy_mode(self) -> str:
         """The mode of kube-proxy on Linux; "" if it is not known. A configuration file overrides --proxy-mode."""
-        for which, key in ((named.KUBE_PROXY_CONFIG, "config.conf"), (named.EKS_KUBE_PROXY_CONFIG, "config")):
-            config = self.config(which)
-            if config is not None and key in config.values:
-                conf = config.file(key)
-                return "" if conf is None else _mode(_text(conf.get("mode", "")) or "iptables")
+        for conf in self._kube_proxy_files():
+            return "" if conf is None else _mode(_text(conf.get("mode", "")) or "iptables")
         arguments = self._arguments(named.KUBE_PROXY_DAEMON_SET)
         return "" if last_value(arguments, "config") else _mode(last_value(arguments, "proxy-mode") or "")
 
     def kube_proxy_settings(self) -> tuple[tuple[str, str], ...] | None:
         """Of kube-proxy on Linux; None if it has the default ones, and if they are not known. An empty argument
         turns the server of port 10256 off, and an empty value in a configuration file is the default."""
-        for which, key in ((named.KUBE_PROXY_CONFIG, "config.conf"), (named.EKS_KUBE_PROXY_CONFIG, "config")):
-            config = self.config(which)
-            if config is not None and key in config.values:
-                conf = config.file(key) or {}
-                found = {name: _text(conf.get(name) or "") or None for name in ("healthzBindAddress", NODE_PORTS)}
-                return _settings(found["healthzBindAddress"], found[NODE_PORTS])
+        for conf in self._kube_proxy_files():
+            values = conf or {}
+            found = {name: _text(values.get(name) or "") or None for name in ("healthzBindAddress", NODE_PORTS)}
+            return _settings(found["healthzBindAddress"], found[NODE_PORTS])
         arguments = self._arguments(named.KUBE_PROXY_DAEMON_SET)
         if last_value(arguments, "config"):
             return None
         return _settings(
             last_value(arguments, "healthz-bind-address"), ",".join(values_of(arguments, "nodeport-addresses"))
         )
+
+    def _kube_proxy_files(self) -> Iterator[dict[str, Any] | None]:
+        """The configuration files of kube-proxy, the one that counts first. None for one that cannot be read."""
+        for which, key in ((named.KUBE_PROXY_CONFIG, "config.conf"), (named.EKS_KUBE_PROXY_CONFIG, "config")):
+            config = self.config(which)
+            if config is not None and key in config.values:
+                yield config.file(key)
 
     def openshift(self) -> OpenShiftNetwork | None:
         found: OpenShiftNetwork | None = self._objects.found.get(named.OPENSHIFT_OPERATOR)
