@@ -99,6 +99,12 @@ def test_a_wrong_change_shows_how_the_command_is_used(state: Path) -> None:
     assert run.err.startswith("Usage: etpguard what-if [OPTIONS] CHANGE [then CHANGE]...")
 
 
+def test_stdin_is_not_read_twice() -> None:
+    run = etpguard("what-if", "-f", "-", "apply", "-f", "-", stdin=yaml.safe_dump_all(OBJECTS))
+    assert (run.code, run.out) == (2, "")
+    assert "stdin cannot be both -f and apply -f" in run.err
+
+
 def test_the_json_is_the_contract(state: Path) -> None:
     made = report(state, "lose", "a")
     assert set(made) == {

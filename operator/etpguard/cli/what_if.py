@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -14,6 +15,9 @@ from etpguard.cli.input.sources import Assessed, Sources, assess
 from etpguard.cli.output.streams import deliver
 from etpguard.cli.what_if_changes import Words, change
 from etpguard.outcomes import Outcome
+
+if TYPE_CHECKING:
+    from etpguard.cli.what_if_report import WhatIf
 
 
 @dataclass(frozen=True)
@@ -75,10 +79,9 @@ def _assumptions(assessed: Assessed) -> list[str]:
     return assumed_data_planes(assessed.engine.planes, assessed.loaded.picture.nodes.present)
 
 
-def _show(request: WhatIfRequest, given: object) -> None:
+def _show(request: WhatIfRequest, given: WhatIf) -> None:
     from etpguard.cli import what_if_report
 
-    assert isinstance(given, what_if_report.WhatIf)
     if request.output == "table":
         from etpguard.objects.text import harmless
 

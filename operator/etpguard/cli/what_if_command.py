@@ -40,5 +40,7 @@ def what_if(**options: Any) -> int:
     from etpguard.cli.what_if import what_if as run_what_if
 
     changes = click.get_current_context().meta[CHANGES]
+    if "-" in options["files"] and any("-" in each.files for each in changes):
+        raise click.UsageError("stdin cannot be both -f and apply -f")
     given = take_sources(options, ())
     return run_what_if(WhatIfRequest(given, changes, **options))
