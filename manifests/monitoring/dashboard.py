@@ -35,14 +35,14 @@ def _dashboard() -> Any:
         .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
         .with_panel(_number("Services that lose traffic", _services("Blackhole|NoTargets|Outage"), 0))
         .with_panel(_number("Services with uncovered nodes", _services("Uncovered"), 6))
-        .with_panel(_number("Leader", "max(etpguard_leader)", 12))
+        .with_panel(_number("Leader", "min(max by (cluster) (etpguard_leader))", 12))
         .with_panel(_number("Picture fresh", "min(etpguard_picture_fresh)", 18))
         .with_panel(_worst())
         .with_panel(
             _lines(
                 "Uncovered nodes",
-                "max by (namespace, service) (etpguard_service_uncovered_nodes) > 0",
-                "{{namespace}}/{{service}}",
+                "max by (cluster, namespace, service) (etpguard_service_uncovered_nodes) > 0",
+                "{{cluster}} {{namespace}}/{{service}}",
                 0,
                 13,
             )
@@ -50,7 +50,7 @@ def _dashboard() -> Any:
         .with_panel(
             _lines(
                 "Services by outcome",
-                "count by (outcome) (max by (namespace, service, outcome) (etpguard_service_outcome) == 1)",
+                "sum by (outcome) (max by (cluster, namespace, service, outcome) (etpguard_service_outcome) == 1)",
                 "{{outcome}}",
                 12,
                 13,
@@ -97,7 +97,7 @@ def _dashboard() -> Any:
 
 
 def _services(outcomes: str) -> str:
-    lost = f'max by (namespace, service) (etpguard_service_outcome{{outcome=~"{outcomes}"}})'
+    lost = f'max by (cluster, namespace, service) (etpguard_service_outcome{{outcome=~"{outcomes}"}})'
     return f"count({lost} == 1) or vector(0)"
 
 
@@ -115,9 +115,8 @@ def _number(title: str, expression: str, x: int) -> Any:
 
 
 def _worst() -> Any:
-    expression = (
-        'max by (namespace, service, outcome) (etpguard_service_outcome{outcome!~"Covered|NotAffected"}) == 1'
-    )
+    worse = 'etpguard_service_outcome{outcome!~"Covered|NotAffected"}'
+    expression = f"max by (cluster, namespace, service, outcome) ({worse}) == 1"
     query = _query(expression).instant().format(PromQueryFormat.TABLE)
     panel = table.Panel().title("Services worse than Covered").datasource(SOURCE).with_target(query)
     return panel.grid_pos(_place(0, 4, 24, 9))

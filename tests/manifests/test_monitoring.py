@@ -177,6 +177,12 @@ def test_every_metric_that_is_asked_for_is_exported() -> None:
         )
 
 
+def test_services_of_one_name_in_two_clusters_are_two() -> None:
+    asked = [rule["expr"] for rule in rules(RULES, OPTIONAL_RULES)] + dashboard.expressions()
+    by = [labels for expression in asked for labels in re.findall(r"by \(([^)]*)\)", expression)]
+    assert [labels for labels in by if "service" in labels and "cluster" not in labels] == []
+
+
 def test_the_dashboard_has_a_query_in_every_panel() -> None:
     board = json.loads(dashboard.as_json())
     assert board["uid"] == "etpguard"
