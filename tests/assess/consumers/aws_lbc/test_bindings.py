@@ -88,6 +88,10 @@ def test_fields_of_a_binding(spec: Json, expected: Outcome, code: str) -> None:
     assert (verdict.outcome, verdict.reason.code) == (expected, code)
 
 
+def test_a_binding_in_a_manifest_needs_no_target_type() -> None:
+    assert "webhook takes it from the target group" in only(Shop(binding(targetType=None))).reason.detail
+
+
 @pytest.mark.parametrize(
     ("selector", "eligible"),
     [

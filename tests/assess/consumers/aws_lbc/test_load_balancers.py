@@ -48,6 +48,7 @@ def nlb(**annotations: str) -> Json:
     ("made", "options", "owned"),
     [
         pytest.param(load_balancer(), None, True, id="by-class"),
+        pytest.param(load_balancer(), AwsOptions(services=False), False, id="no-service-controller"),
         pytest.param(
             load_balancer(loadBalancerClass="eks.amazonaws.com/nlb"), None, False, id="eks-auto-mode-class"
         ),

@@ -57,8 +57,8 @@ def owner_of(binding: TargetGroupBinding) -> Owner | None:
 
 
 def targets_of(binding: TargetGroupBinding, options: AwsOptions) -> TargetGroup:
-    """The targets that the binding registers. `target_type` is "" where the binding has none; the controller
-    ignores such a binding."""
+    """The targets that the binding registers. `target_type` is "" where the binding has none, as in a
+    manifest: webhooks/elbv2/targetgroupbinding_mutator.go fills it in."""
     spec = binding.spec
     family: IPFamily = "IPv6" if spec.ip_address_type == "ipv6" else "IPv4"
     rule = node_rule(spec.node_selector, options) if spec.target_type == "instance" else None

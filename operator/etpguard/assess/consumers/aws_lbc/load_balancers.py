@@ -56,7 +56,9 @@ def owns(service: Service, options: AwsOptions) -> bool:
     """Whether the controller makes an NLB for the Service (service_utils.go:47-77): its class decides, or its
     annotations where it has no class. The type of the Service matters only with the feature gate
     ServiceTypeLoadBalancerOnly."""
-    if service.deleting or (options.load_balancer_services_only and service.type != "LoadBalancer"):
+    if service.deleting or not options.services:
+        return False
+    if options.load_balancer_services_only and service.type != "LoadBalancer":
         return False
     if service.spec.load_balancer_class is not None:
         return service.spec.load_balancer_class == options.load_balancer_class

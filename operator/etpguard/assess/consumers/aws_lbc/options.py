@@ -26,6 +26,8 @@ class AwsOptions(Struct, frozen=True):
     """Feature gate EndpointsFailOpen: nodes with Ready=Unknown are targets where no node has Ready=True."""
     max_targets: int = 0
     """The most targets of one target group, 0 for no limit."""
+    services: bool = True
+    """Feature gate EnableServiceController: the controller makes NLBs for Services."""
     load_balancer_services_only: bool = False
     """Feature gate ServiceTypeLoadBalancerOnly."""
     tcp_udp_listeners: bool = False
@@ -60,12 +62,14 @@ _FLAGS = {
     "ingress_class": "--ingress-class",
     "fail_open": "--feature-gates=EndpointsFailOpen",
     "max_targets": "--max-targets-per-target-group",
+    "services": "--feature-gates=EnableServiceController",
     "load_balancer_services_only": "--feature-gates=ServiceTypeLoadBalancerOnly",
     "tcp_udp_listeners": "--feature-gates=EnableTCPUDPListener",
     "load_balancer_class": "--load-balancer-class",
 }
 _GATES = {
     "EndpointsFailOpen": "fail_open",
+    "EnableServiceController": "services",
     "ServiceTypeLoadBalancerOnly": "load_balancer_services_only",
     "EnableTCPUDPListener": "tcp_udp_listeners",
 }

@@ -70,7 +70,11 @@ def consumer(
     if group.target_type == "ip":
         return Consumer(*sender, "ip", port.label, PodTargets(), group.families, source=group.source)
     if group.target_type != "instance":
-        reason = Reason("TargetTypeMissing", f"{_of(sender)} has no targetType, so the controller ignores it")
+        detail = (
+            f"{_of(sender)} has no targetType. The controller's webhook takes it from the target group in AWS "
+            "when the binding is made; without it, the controller registers nothing"
+        )
+        reason = Reason("TargetTypeMissing", detail)
         return Consumer(*sender, group.target_type, port.label, UnknownOutcome(reason), group.families)
     if not port.node_port or check is None or group.rule is None:
         reason = Reason(
