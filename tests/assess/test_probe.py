@@ -154,10 +154,13 @@ def test_passing(probe: Probe, expected: int) -> None:
             "the node port of Service x/closed is closed on some nodes",
             id="some nodes have node ports closed",
         ),
-        pytest.param(
-            HealthCheckNodePort(service=Key("x", "gone")),
-            "Service x/gone, whose healthCheckNodePort is probed, does not exist",
-            id="healthCheckNodePort of no Service",
+        *(
+            pytest.param(
+                HealthCheckNodePort(any_answer, Key("x", "gone")),
+                "Service x/gone, whose healthCheckNodePort is probed, does not exist",
+                id=f"healthCheckNodePort of no Service, {'by TCP' if any_answer else 'by HTTP'}",
+            )
+            for any_answer in (False, True)
         ),
     ],
 )

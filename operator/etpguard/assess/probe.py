@@ -113,8 +113,6 @@ def passing(
                 return _health_check_node_port(own, family, any_answer, path, nodes)
             base = other(service)
             if base is None:
-                if any_answer:
-                    return nodes
                 return NotModelled(f"Service {service}, whose healthCheckNodePort is probed, does not exist")
             if base.unreadable and not any_answer:
                 return NotModelled(f"not all endpoints of Service {service} are known: {base.unreadable}")
