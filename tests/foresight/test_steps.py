@@ -144,6 +144,13 @@ def test_the_policy_of_a_type_without_one(made: Json, change: Change, words: str
         forecast(objects, change)
 
 
+def test_the_policy_of_a_service_with_external_addresses() -> None:
+    """ExternallyAccessible in k8s.io/kubernetes pkg/api/v1/service/util.go: ClusterIP takes a policy then."""
+    reached = service("Cluster", type="ClusterIP", externalIPs=["192.0.2.1"])
+    objects = [*NODES, reached, endpoints(TWO), *TWO, *deployment(2)]
+    assert seen(forecast(objects, Policy(WEB, "Local"))).startswith("NotAffected | Uncovered")
+
+
 def test_a_load_balancer_service_that_turns_to_local_gets_a_health_check_port() -> None:
     """The API server takes a free one: 32767 is another Service's."""
     balanced = service("Cluster", type="LoadBalancer")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from etpguard.assess.node_states import policy_applies
 from etpguard.cluster import Picture
 from etpguard.foresight import changed_objects, target_nodes
 from etpguard.foresight.apply import replaced_slices, slices_of
@@ -148,7 +149,7 @@ def _service(simulation: Simulation, key: Key) -> Service:
 
 def _with_policy(simulation: Simulation, change: Policy) -> Service:
     service = _service(simulation, change.service)
-    if service.type not in ("NodePort", "LoadBalancer"):
+    if not policy_applies(service):
         raise Refused(f"Service {change.service} has the type {service.type}, which takes no such policy")
     spec = msgspec.structs.replace(service.spec, external_traffic_policy=change.policy)
     return msgspec.structs.replace(service, spec=spec)
