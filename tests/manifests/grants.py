@@ -83,7 +83,8 @@ ORDER = ("get", "list", "watch", "create", "update", "patch", "delete")
 HEAD = """# Permissions
 
 The table shows every permission of the operator's ServiceAccount, with all features on (`remediation.enabled`
-and `awsLoadBalancerController.deployment` in the chart). The last column shows what the operator used, from
+and `awsLoadBalancerController.deployment` in the chart), except one: `providers.k3s` adds `list` on the
+`pods` of `kube-system`, and is off by default. The last column shows what the operator used, from
 the audit log of a real API server, while it found lost traffic, wrote its outputs, remediated a Service,
 rolled back and remediated it again. `tests/manifests/test_permissions.py` generates this page. It fails if a
 permission is granted and not used, or if a request is refused.
