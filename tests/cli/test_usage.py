@@ -46,7 +46,10 @@ from tests.cli.program import SEED, etpguard, failed
             ["check", "--all-contexts", "-o", "html"], "-o html is for one cluster", id="a fleet as a page"
         ),
         pytest.param(["check", "-l", "a in ("], "'a in (' is not a label selector", id="no selector"),
-        pytest.param(["check", "--outcome", "Doom"], "'Doom' is not one of", id="no outcome"),
+        pytest.param(
+            ["check", "--outcome", "Doom"], "'Doom' is not one of NotAffected, Covered,", id="no outcome"
+        ),
+        pytest.param(["check", "-n", ""], "-n: the name of the namespace is empty", id="an unset shell variable"),
         pytest.param(
             ["check", "-o", "xml"],
             "'table', 'wide', 'json', 'yaml', 'junit', 'sarif', 'markdown', 'html'",

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from etpguard.cli.common_options import fail_on, internal, max_nodes, output_format, sources, take_sources
-from etpguard.cli.option_types import OUTCOMES, LabelSelector, Seconds
+from etpguard.cli.option_types import OUTCOMES, LabelSelector, OutcomeName, Seconds
 from etpguard.cli.output.formats import FORMATS, TABLES
 
 _CONTEXT = "context"
@@ -40,7 +40,7 @@ _FURTHER = ("color",)
 @click.option(
     "--outcome",
     "outcomes",
-    type=click.Choice(OUTCOMES, case_sensitive=False),
+    type=OutcomeName(),
     multiple=True,
     metavar="OUTCOME",
     help="report only Services with this outcome; can be repeated",
@@ -99,6 +99,8 @@ def check(
 
     With --watch the exit code is that of the last read.
     """
+    if "" in namespaces:
+        raise click.UsageError("-n: the name of the namespace is empty")
     if namespaces and all_namespaces:
         raise click.UsageError("-n and -A exclude each other")
     contexts = tuple(dict.fromkeys(options.pop(_CONTEXT)))

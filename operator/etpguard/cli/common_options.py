@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import click
 
-from etpguard.cli.option_types import OnceOption, OutcomeName
+from etpguard.cli.option_types import NEVER, OnceOption, OutcomeName
 from etpguard.cli.setting_options import (
     ASSESSMENT,
     CONTROLLER_DEPLOYMENT,
@@ -44,7 +44,7 @@ internal = click.option(
 
 def fail_on(help: str) -> Callable[[F], F]:  # noqa: A002
     return click.option(
-        "--fail-on", type=OutcomeName(), default="Blackhole", show_default=True, metavar="OUTCOME", help=help
+        "--fail-on", type=OutcomeName(NEVER), default="Blackhole", show_default=True, metavar="OUTCOME", help=help
     )
 
 

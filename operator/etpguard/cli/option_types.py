@@ -31,10 +31,10 @@ NEVER = "never"
 
 
 class OutcomeName(click.Choice[str]):
-    """An outcome in any case, converted to the spelling of `Outcome`, or `NEVER`."""
+    """An outcome in any case, converted to the spelling of `Outcome`, or one of `further`."""
 
-    def __init__(self) -> None:
-        super().__init__((*OUTCOMES, NEVER), case_sensitive=False)
+    def __init__(self, *further: str) -> None:
+        super().__init__((*OUTCOMES, *further), case_sensitive=False)
 
     def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         """The message names the outcomes from best to worst, without the brackets and the "did you mean" of
