@@ -198,6 +198,30 @@ def test_a_warning_names_an_api_version_that_is_not_read() -> None:
     assert expected in report["warnings"]
 
 
+def test_a_version_with_the_same_fields_is_read() -> None:
+    """aws-load-balancer-controller v3.5.0 prefers v1: the health check of the Gateway is the one that it sets."""
+    at_10256 = {"healthCheckConfig": {"healthCheckPort": "10256", "healthCheckPath": "/healthz"}}
+    name = service(seed())["metadata"]["name"]
+    labels = {"gateway.k8s.aws.alb/stack-namespace": "default", "gateway.k8s.aws.alb/stack-name": "gw"}
+    gateway = {"gatewayClassName": "aws"}
+    more: list[tuple[str, str, str | None, Json]] = [
+        ("elbv2.k8s.aws/v1beta1", "TargetGroupBinding", "default", {"targetType": "instance"}),
+        ("gateway.networking.k8s.io/v1", "Gateway", "default", gateway),
+        ("gateway.networking.k8s.io/v1", "GatewayClass", None, {}),
+        ("gateway.k8s.aws/v1", "LoadBalancerConfiguration", "default", {}),
+        ("gateway.k8s.aws/v1", "TargetGroupConfiguration", "default", {"defaultConfiguration": at_10256}),
+    ]
+    items = [item for item in seed() if item["kind"] not in ("Ingress", "IngressClass")]
+    for version, kind, namespace, spec in more:
+        meta = {"name": "gw", "namespace": namespace, "labels": labels}
+        bound = {"serviceRef": {"name": name, "port": 80}, "targetReference": {"name": name}}
+        items.append({"apiVersion": version, "kind": kind, "metadata": meta, "spec": {**bound, **spec}})
+    report = etpguard("check", "-f", "-", "-o", "json", stdin=as_list(items)).report
+    assert not any("not read" in warning for warning in report["warnings"])
+    (consumer,) = report["services"][0]["consumers"]
+    assert (consumer["kind"], consumer["outcome"]) == ("Gateway", "Blackhole")
+
+
 def test_another_group_that_has_the_kind_name_is_no_service() -> None:
     items = [*seed(), {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": {"name": "k"}}]
     run = etpguard("check", "-f", "-", "-o", "json", stdin=as_list(items))

@@ -1,7 +1,7 @@
 """The records that decide on the load balancers of Gateways: those of the Gateway API, and the configurations of
 the AWS Load Balancer Controller that they refer to.
 
-Field names: aws-load-balancer-controller v3.5.0, apis/gateway/v1beta1.
+Field names: aws-load-balancer-controller v3.5.0, apis/gateway/v1beta1, and v1, which is new there.
 """
 
 from __future__ import annotations
@@ -139,6 +139,7 @@ TARGET_GROUP_CONFIGURATION = Kind(
     "gateway.k8s.aws",
     "v1beta1",
     TargetGroupConfiguration,
+    equal_versions=("v1",),
     refers=_configured,
     refines=True,
     beyond_namespace=True,
@@ -149,6 +150,7 @@ LOAD_BALANCER_CONFIGURATION = Kind(
     "gateway.k8s.aws",
     "v1beta1",
     LoadBalancerConfiguration,
+    equal_versions=("v1",),
     refers=lambda config: (index_key("LoadBalancerConfiguration", config.key),),
     refines=True,
     beyond_namespace=True,

@@ -75,6 +75,8 @@ class Kind(Generic[R]):
     beyond_namespace: bool = False
     """Whether its objects also decide for Services of other namespaces. Those of the namespace of a Service are
     then not enough to assess it."""
+    equal_versions: tuple[str, ...] = ()
+    """Other versions of it with the same fields, which files may have."""
     subset: Subset | None = None
     """The part of the resource that is read; None for all of it."""
     protobuf: bool = False
