@@ -347,3 +347,10 @@ def test_files_without_advertisements_leave_an_address_to_calico(
     made.engine.refresh_all()
     assert made.consumer().outcome.name == outcome
     assert {kind.name for kind in made.engine.missed} == missed
+
+
+def test_a_configuration_of_calico_that_cannot_be_decoded_is_not_taken_for_absent() -> None:
+    made = world(exposed(), endpoints("a"), *MEMBERS)
+    assert made.assessment.reason.code == "NoKnownConsumer"
+    made.put_malformed({**calico("203.0.113.0/24", field="serviceExternalIPs"), "spec": "none"})
+    assert made.assessment.reason.code == "BGPConfigurationNotReadable"

@@ -87,7 +87,7 @@ class View:
         """Why there may be objects of this kind although nothing refers to one: they cannot be read. None for a
         kind that a setting switches off, and for one that was not listed: most clusters have none of its
         objects."""
-        return None if kind in self._picture.switched_off else self._picture.unread.get(kind)
+        return None if kind in self._picture.switched_off else self.unread(kind)
 
     def unseen(self, kind: Kind[Any]) -> str | None:
         """Why the picture may lack objects of this kind: they cannot be read, or were not listed. None: the
