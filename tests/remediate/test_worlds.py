@@ -469,3 +469,27 @@ def test_a_record_of_a_later_version_is_left_alone() -> None:
         world.quiet_round()
     assert report["status"]["remediation"]["phase"] == "Escalated"
     assert policy_of(world) == "Cluster"
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("manager", ["kubectl-edit", "helm"])
+def test_the_budget_of_each_policy_stays_spent_when_the_service_is_not_assessed_any_more(
+    manager: str, restarted: bool
+) -> None:
+    """Two policies selected Service `a`. The one that decided is gone, and others have set it to Cluster."""
+    world = World()
+    world.begin()
+    world.outcomes |= dict.fromkeys("bc", Outcome.Covered)
+    for name in ("other", "opt-in"):
+        world.people_write_a_policy(name, "Enforce", False, "Keep", False)
+    world.sync_all()
+    world.traffic_is_lost_for_long("a", Outcome.Outage)
+    assert len(world.applied) == MOST
+    world.someone_sets_the_policy("a", manager, "Local")
+    world.operator_works_while_the_watch_delivers(2)
+    world.someone_sets_the_policy("a", "helm", "Cluster")
+    world.people_delete_a_policy("opt-in")
+    if restarted:
+        world.restart()
+    world.traffic_is_lost_for_long("c", Outcome.Outage)
+    world.budgets_hold()

@@ -88,17 +88,16 @@ class LedgerKeeper:
             shares[uid] = Share(many, of, None if tripped is None else wall - (monotonic - tripped))
             for key in keys:
                 if spent[key]:
-                    applied[uid] |= spent[key]
                     self._charged.setdefault(cases[key].service.uid, set()).add(uid)
         for key, case in cases.items():
-            ref = case.remediation.policy if case.remediation else None
-            if ref is not None and (ref.uid not in matched or key not in members[ref.uid]):
-                applied[ref.uid] |= spent[key]
+            if spent[key] and case.governing:
+                # A Service that is not assessed now is no member of its policies; their budgets are spent as well.
+                self._charged[case.service.uid].update(policy.uid for policy in case.governing.policies)
+            if case.remediation is not None:
+                self._charge(case.remediation, spent[key], applied)
         departed = self._memory.departed()
         for gone in departed:
-            times_spent = self._spent(gone, monotonic, wall)
-            for uid in {"", gone.policy.uid if gone.policy else "", *self._charged.get(gone.service_uid, ())}:
-                applied[uid] |= times_spent
+            self._charge(gone, self._spent(gone, monotonic, wall), applied)
         known = {*(case.service.uid for case in cases.values()), *(gone.service_uid for gone in departed)}
         known |= self._rolled_back.keys()
         self._ages.forget(known)
@@ -114,6 +113,13 @@ class LedgerKeeper:
             rollback_budget=self._limits.rollback_budget,
             rollback_breaker=self._limits.rollback_breaker,
         )
+
+    def _charge(self, record: Remediation, spent: Spent, applied: dict[str, Spent]) -> None:
+        """Count the intents of a record for the operator, for the policy that decided, and for each other policy
+        that they ever counted for."""
+        decided = {record.policy.uid} if record.policy else set()
+        for uid in {"", *decided, *self._charged.get(record.service_uid, ())}:
+            applied[uid] |= spent
 
     def _spent(self, record: Remediation | None, monotonic: float, wall: float) -> Spent:
         """The times at which the intents of a record count, for budgets."""
