@@ -294,12 +294,18 @@ def test_a_warning_names_manifests_that_change_nothing(
     assert (run.code, run.err) == (0, f"etpguard: warning: {warning.format(file=file)}\n")
 
 
-def test_a_selector_of_another_form_is_refused(state: Path) -> None:
-    """`kubectl drain -l` knows `!=`, and the node c does not have the label."""
-    for change in (("drain",), ("target-nodes", "shop/web")):
-        run = what_if(state, *change, "-l", f"{HOSTNAME}!=a")
-        assert (run.code, run.out) == (2, "")
-        assert run.err == f"etpguard: -l: '{HOSTNAME}!=a' is not LABEL=VALUE\n"
+def test_nodes_by_every_selector_of_kubectl(state: Path) -> None:
+    for selector in (f"{HOSTNAME}!=a", f"{HOSTNAME} in (b, c)", f"!nothing,{ZONE}=y"):
+        assert report(state, "lose", "-l", selector)["changes"] == ["lose nodes b, c"]
+    run = what_if(state, "drain", "-l", "a=b=c")
+    assert (run.code, run.out) == (2, "")
+    assert "-l: 'a=b=c' is not a label selector that etpguard reads" in run.err
+
+
+def test_target_nodes_take_labels(state: Path) -> None:
+    """They become an annotation or a field of the load balancer, which knows no other form."""
+    run = what_if(state, "target-nodes", "shop/web", "-l", f"{HOSTNAME}!=a")
+    assert (run.code, run.out, run.err) == (2, "", f"etpguard: -l: '{HOSTNAME}!=a' is not LABEL=VALUE\n")
 
 
 def test_the_hand_off_of_a_drained_node(state: Path) -> None:

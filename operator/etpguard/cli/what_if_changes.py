@@ -208,8 +208,8 @@ def _by(name: str) -> By:
 
 def _nodes(given: Words, picture: Picture) -> tuple[str, ...]:
     """By name, `zone=Z` and selector."""
+    from etpguard.assess.node_selection import label_selector
     from etpguard.foresight.changes import Refused
-    from etpguard.foresight.target_nodes import labels
     from etpguard.objects import NODE
     from etpguard.objects.nodes import ZONE_LABEL
 
@@ -226,13 +226,17 @@ def _nodes(given: Words, picture: Picture) -> tuple[str, ...]:
         else:
             found[text] = None
     if given.selector:
-        wanted = labels(given.selector)
-        selected = sorted(n.metadata.name for n in picture.store(NODE) if wanted.items() <= n.labels.items())
+        wanted = label_selector(given.selector)
+        if not wanted:
+            raise click.UsageError(f"-l: {given.selector!r} is not a label selector that etpguard reads")
+        selected = sorted(
+            n.metadata.name for n in picture.store(NODE) if all(each.admits(n.labels) for each in wanted)
+        )
         if not selected:
             raise Refused(f"no Node has {given.selector}")
         found.update(dict.fromkeys(selected))
     if not found:
-        raise click.UsageError(f"{given.verb}: name nodes, zone=ZONE or -l LABEL=VALUE")
+        raise click.UsageError(f"{given.verb}: name nodes, zone=ZONE or -l SELECTOR")
     return tuple(found)
 
 

@@ -21,7 +21,7 @@ def what_if(**options: Any) -> int:
 
     \b
     Changes, separated by the word `then`:
-      lose NODE... | zone=ZONE | -l LABEL=VALUE
+      lose NODE... | zone=ZONE | -l SELECTOR
       drain NODE... [--by kubectl|karpenter|cluster-autoscaler] [--then-delete]
             [--force] [--delete-emptydir-data]
       scale NAMESPACE/KIND/NAME=N
