@@ -174,7 +174,7 @@ class AwsCloudProvider(BaseFamily):
                 "The type of a load balancer cannot change. A new Service gets a new address.",
             )
             return
-        if _odd_attribute(service, verdict.consumer.controller.endswith("nlb")):
+        if verdict.reason.code == "InvalidAnnotation" and verdict.reason.detail.startswith(ATTRIBUTES):
             yield drop_annotation(service, ATTRIBUTES, "The controller then serves the Service again.")
         if verdict.outcome not in (Outcome.Covered, Outcome.NotAffected):
             yield from spelling(
