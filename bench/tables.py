@@ -31,16 +31,18 @@ def _spread(figure: Json, digits: int = 2) -> str:
     return f"{figure['median']:.{digits}f} ({figure['min']:.{digits}f} to {figure['max']:.{digits}f})"
 
 
-def _when(part: Json) -> str:
-    """Where and when a part was measured; honest about a machine that had other work."""
+def _when(part: Json, *, sizes_in_table: bool = False) -> str:
+    """Where and when a part was measured; honest about a machine that had other work. Of a part with several
+    sizes, the table has them."""
     machine = part["machine"]
     load = machine["load"]
     busy = "" if load < 0.5 * machine["cores"] else ". **The machine had other work**, so the seconds are too high"
     size = (
-        f"{machine['nodes']:,} Nodes, {machine['services']:,} Services of which {machine['local']:,} are `Local`"
+        f"{machine['nodes']:,} Nodes, {machine['services']:,} Services of which {machine['local']:,} are `Local`, "
+        "and as many EndpointSlices of 15 endpoints"
     )
     return _prose(
-        f"Measured {machine['date']} with {size}, and as many EndpointSlices of 15 endpoints, on "
+        f"Measured {machine['date']} with {'the sizes in the table' if sizes_in_table else size}, on "
         f"{machine['cores']} cores ({machine['cpu']}), Python {machine['python']}, load average {load:g} "
         f"at the start{busy}."
     )
@@ -134,7 +136,7 @@ def _curve(measured: Json) -> str:
         f"{grown[most]:.2f} times ({most})."
     )
     picture = "![CPU and memory by the size of the cluster](pictures/scale.svg)"
-    return f"{picture}\n\n{_when(measured['curve'])}\n\n{_table(head, rows)}\n\n{last}"
+    return f"{picture}\n\n{_when(measured['curve'], sizes_in_table=True)}\n\n{_table(head, rows)}\n\n{last}"
 
 
 def _fits(measured: Json) -> dict[str, Fit]:

@@ -43,7 +43,7 @@ INSTALL = f"helm install etpguard {CHART} -n {NAMESPACE} --create-namespace --se
 
 def test_the_values_that_are_shown_are_taken() -> None:
     rows = re.findall(r"^\| [^|]+ \| `([^`]+=[^`]+)`", PAGE.read_text(), re.MULTILINE)
-    assert len(rows) == 15
+    assert len(rows) == 16
     for values in rows:
         helm_template("--set", values)
 
@@ -60,13 +60,29 @@ def test_gke_autopilot_refuses_no_object() -> None:
     """It refuses what is created in kube-system: cert-manager issue 3713. The page has a way for each tool."""
     (values,) = re.findall(r"^\| GKE Autopilot[^|]+\| `([^`]+)`", PAGE.read_text(), re.MULTILINE)
     assert {m["metadata"].get("namespace", NAMESPACE) for m in helm_template("--set", values)} == {NAMESPACE}
-    (patches,) = (block for block in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.S) if "delete" in block)
-    removed = {
-        (target["kind"], target["metadata"]["namespace"], target["metadata"]["name"])
-        for entry in yaml.load(patches, yaml.CSafeLoader)["patches"]
-        for target in [yaml.load(entry["patch"], yaml.CSafeLoader)]
-    }
+    removed = _patched("namespace: kube-system").keys()
     assert removed == {name for name in map(name_of, kustomize("base")) if name[1] not in ("", NAMESPACE)}
+
+
+def test_reports_alone_need_the_same_with_kustomize_and_the_chart() -> None:
+    (values,) = re.findall(r"^\| reports and metrics[^|]+\| `([^`]+)`", PAGE.read_text(), re.MULTILINE)
+    fewer = helm_template("--set", values)
+    patches = _patched("ETPGUARD_WRITE_EVENTS")
+    (deployment,) = (name for name in patches if name[0] == "Deployment")
+    assert patches.keys() - {deployment} == by_name(helm_template()).keys() - by_name(fewer).keys()
+    (container,) = patches[deployment]["spec"]["template"]["spec"]["containers"]
+    switched = {each["name"]: each["value"] for each in container["env"]}
+    assert switched.items() <= environment(fewer).items()
+    assert set(switched.values()) == {"off"}
+
+
+def _patched(about: str) -> dict[Name, Json]:
+    """The patches of the block of install.md that contains `about`."""
+    (patches,) = (each for each in re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL) if about in each)
+    made = [
+        yaml.load(entry["patch"], yaml.CSafeLoader) for entry in yaml.load(patches, yaml.CSafeLoader)["patches"]
+    ]
+    return {name_of(each): each for each in made}
 
 
 def test_the_command_that_upgrades_crds_is_the_same_everywhere() -> None:

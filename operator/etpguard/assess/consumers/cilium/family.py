@@ -60,7 +60,11 @@ class Cilium(BaseFamily):
     documented = (
         DocumentedConsumer(
             consumer="Cilium L2 announcements",
-            found_by="class `io.cilium/l2-announcer`; LB IPAM's condition or request, if there is a policy",
+            found_by=(
+                "class `io.cilium/l2-announcer`; no class, and the condition `cilium.io/IPAMRequestSatisfied` or "
+                "annotation `lbipam.cilium.io/` or `io.cilium/lb-ipam-`, "
+                "if there is a `CiliumL2AnnouncementPolicy`"
+            ),
             nodes="the holder of the Lease; without it one of those that `CiliumL2AnnouncementPolicy` selects",
             health_check="none",
             with_local=(
@@ -74,10 +78,12 @@ class Cilium(BaseFamily):
         DocumentedConsumer(
             consumer="Cilium BGP control plane",
             found_by=(
-                "class `io.cilium/bgp-control-plane`; LB IPAM's condition or request, if there is an advertisement"
+                "class `io.cilium/bgp-control-plane`; no class, and the condition "
+                "`cilium.io/IPAMRequestSatisfied` or annotation `lbipam.cilium.io/` or `io.cilium/lb-ipam-`, "
+                "if there is a `CiliumBGPAdvertisement`"
             ),
             nodes=(
-                "those with endpoints that a `CiliumBGPClusterConfig` selects with a peer whose "
+                "those with endpoints that a `CiliumBGPClusterConfig` selects with a BGP peer (a router) whose "
                 "`CiliumBGPPeerConfig` selects an advertisement of the Service for the IP family of the address"
             ),
             health_check="none",

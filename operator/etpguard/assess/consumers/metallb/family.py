@@ -44,16 +44,22 @@ class MetalLB(BaseFamily):
     documented = (
         DocumentedConsumer(
             consumer="MetalLB",
-            found_by="`metallb.io/` or `metallb.universe.tf/` annotation, class `metallb`",
+            found_by=(
+                "class `metallb`; `metallb.io/` or `metallb.universe.tf/` annotation. MetalLB writes one when it "
+                "gives an address, so a Service without your own is found too"
+            ),
             nodes=(
-                "those that `ServiceL2Status` and `ServiceBGPStatus` name; without these, nodes with an endpoint "
-                "of any port, with a network and without the exclude label, that advertisements and peers select"
+                "those that `ServiceL2Status` and `ServiceBGPStatus` name. Without these, nodes that have an "
+                "endpoint of any port, do not have the condition NetworkUnavailable or the exclude label (any "
+                "value), and are selected by an advertisement, for BGP also by a `BGPPeer`"
             ),
             health_check="none",
             with_local=(
-                "`Covered`, unless the ports have pods on different nodes; `NoTargets` if not advertised, or to "
-                "no peer; `Unknown` where BGP announces only a prefix of the address, or L2 only from some "
-                "interfaces"
+                "`Covered` if each announcing node has an endpoint of the port. Where ports have pods on "
+                "different nodes, a port is a `Blackhole` if some announcing nodes lack it, an `Outage` if all "
+                "do, and `Unknown` by layer 2 without a status. `NoTargets` if not advertised, or to no "
+                "`BGPPeer`; `Unknown` where BGP announces only a prefix of the address, or layer 2 only from "
+                "some interfaces"
             ),
             evidence=Evidence.DOCUMENTED,
             source="metallb 7938d3f speaker/layer2_controller.go, speaker/bgp_controller.go",
