@@ -397,6 +397,16 @@ class World(RuleBasedStateMachine):
         self.traffic(name, outcome, assessed=True)
         self.operator_works_while_the_watch_delivers(10)
 
+    @rule(name=st.sampled_from(NAMES), killed_in=st.none() | st.integers(0, 20), then=outcomes)
+    def traffic_is_covered_for_a_while(self, name: str, killed_in: int | None, then: Outcome) -> None:
+        """Without which next to nothing would ever be rolled back for coverage, or lose its reason on the way."""
+        self.api.closed_because = None
+        self.traffic(name, Outcome.Covered, assessed=True)
+        if killed_in is not None:
+            self.will_be_killed(killed_in, after=True)
+        self.operator_works_while_the_watch_delivers(14)
+        self.traffic(name, then, assessed=True)
+
     @rule(manager=st.sampled_from(["argocd-controller", "helm"]))
     def what_is_changed_is_declared(self, manager: str) -> None:
         """The owners follow our own advice."""
@@ -449,6 +459,7 @@ class World(RuleBasedStateMachine):
         self.settle()
         self.nothing_was_done_that_must_not_be()
         self.every_change_is_recorded()
+        self.nothing_stays_begun()
         before = {name: len(flips) for name, flips in self.flips.items()}
         for _ in range(30):
             self.quiet_round()
@@ -500,6 +511,17 @@ class World(RuleBasedStateMachine):
                 record = self.record(name)
                 known = record is not None and record.in_force_for(service["metadata"]["uid"])
                 assert known, f"{name} is changed, and {record} is all that is known"
+
+    def nothing_stays_begun(self) -> None:
+        """No record says for ever that something is in progress, unless a suspended policy holds it back."""
+        specs = [o["spec"] for key, o in self.api.objects.items() if key[0] == COVERAGE_POLICY.plural]
+        held_back = any(spec["suspend"] for spec in specs)
+        for name in NAMES:
+            uid = self.api.objects["services", "default", name]["metadata"]["uid"]
+            record = self.record(name)
+            if record is not None and record.service_uid == uid:
+                assert record.phase != "Applying", f"{name}: {record}"
+                assert held_back or record.phase != "RollingBack", f"{name}: {record}"
 
     def record(self, name: str) -> Remediation | None:
         raw = self.api.objects.get((SERVICE_COVERAGE.plural, "default", name))
