@@ -10,7 +10,7 @@ from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.changes import Step, WorkloadChange
 from etpguard.assess.consumers.changes import kubectl as kubectl
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
-from etpguard.assess.consumers.targets import HealthCheck
+from etpguard.assess.consumers.targets import CheckSettings
 from etpguard.assess.node_rule import EXCLUDE_LABEL
 from etpguard.assess.outcome import Outcome
 from etpguard.objects import Node, Service
@@ -87,14 +87,13 @@ def unpin(annotation: str) -> str:
     return f"First remove {annotation}: Cluster removes the port that it names, and every target turns unhealthy."
 
 
-def asks_the_pods(check: HealthCheck) -> str:
-    """What an HTTP check does once it is on the node port."""
-    settings = check.settings
+def asks_the_pods(settings: CheckSettings | None) -> str:
+    """What an HTTP check does once it is on the node port; "" where it is none, or its settings are not known."""
     if settings is None or settings.protocol == "TCP":
         return ""
-    path = settings.path[:80] or "/"
+    path, answer = settings.path[:80] or "/", settings.success_codes[:40] or "success"
     return (
-        f"The check then asks {path} of the pods by {settings.protocol}: if they do not answer it with success, "
+        f"The check then asks {path} of the pods by {settings.protocol}: if they do not answer it with {answer}, "
         "change the check first."
     )
 

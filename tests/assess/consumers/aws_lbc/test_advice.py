@@ -279,7 +279,7 @@ OF_ALB = [binding(owner=gateway_owner("alb")), load_balancer(loadBalancerClass="
         ),
         pytest.param(
             [*OF_ALB, target_configuration("web", **PINNED)],
-            "asks path /livez of the pods",
+            "asks /livez of the pods by HTTP",
             None,
             id="gateway with an ALB",
         ),
@@ -310,10 +310,14 @@ def test_a_pinned_check_with_proxy_protocol_does_not_go_back_to_http() -> None:
     ("objects", "asked"),
     [
         pytest.param(
-            [ingress(annotations=ON_KUBE_PROXY)], "path /healthz of the pods, which must answer 200.", id="ALB"
+            [ingress(annotations=ON_KUBE_PROXY)],
+            "asks /healthz of the pods by HTTP: if they do not answer it with 200,",
+            id="ALB",
         ),
         pytest.param(
-            [*OF_ALB, ON_10256], "path /livez of the pods, which must answer 200-399.", id="of a Gateway"
+            [*OF_ALB, ON_10256],
+            "asks /livez of the pods by HTTP: if they do not answer it with 200-399,",
+            id="of a Gateway",
         ),
         pytest.param([binding()], "asks its path of the pods", id="by a person"),
         pytest.param(

@@ -20,8 +20,8 @@ from etpguard.assess.consumers.known_annotations import (
     AWS_NLB_BEGINNINGS,
     spelling,
 )
-from etpguard.assess.consumers.remedies import NEW_NODE, ClientIP, cluster, kubectl, spread
-from etpguard.assess.consumers.targets import CheckSettings
+from etpguard.assess.consumers.remedies import NEW_NODE, ClientIP, asks_the_pods, cluster, kubectl, spread
+from etpguard.assess.consumers.targets import CheckSettings, HealthCheck
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY, Outcome
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.objects import Node, Service
@@ -202,13 +202,13 @@ def _on_traffic_port(service: Service, consumer: Consumer) -> _Moved:
         case "Gateway":
             asks = _kept(check.settings if check else None)
             step = configuration(service, consumer, {"healthCheckConfig": asks})
-            return _Moved(f"{_asked(check.settings if check else None)} {_WHOLE_CHECK}", step)
+            return _Moved(f"{_asked(check)} {_WHOLE_CHECK}".lstrip(), step)
         case "Ingress":
             moved = annotate(service, consumer, healthcheck_port="traffic-port")
         case _:
             group = f"--target-group-arn {arn(consumer)}"
             moved = Step(f"aws elbv2 modify-target-group {group} --health-check-port traffic-port", ())
-    return _Moved(_asked(check.settings if check else None), moved)
+    return _Moved(_asked(check), moved)
 
 
 _WHOLE_CHECK = (
@@ -233,15 +233,11 @@ def _has_health_check_node_port(service: Service, consumer: Consumer) -> bool:
     return consumer.name == service.key.name and service.type == "LoadBalancer"
 
 
-def _asked(settings: CheckSettings | None) -> str:
-    """What an HTTP check asks of the pods once it is on the node port."""
-    if settings is None or not settings.path:
+def _asked(check: HealthCheck | None) -> str:
+    """What the check asks of the pods once it is on the node port."""
+    if check is None or check.settings is None:
         return "An HTTP check then asks its path of the pods, and they must answer it with success."
-    codes = f" {settings.success_codes}" if settings.success_codes else ""
-    return (
-        f"The check then asks path {settings.path[:80]} of the pods, which must answer{codes[:40]}. "
-        "Change the path too if they do not."
-    )
+    return asks_the_pods(check.settings)
 
 
 def _pod_targets(service: Service, consumer: Consumer) -> Advice:
@@ -266,8 +262,8 @@ def _pod_targets(service: Service, consumer: Consumer) -> Advice:
     stays = _stays_on_a_port_of_the_node(consumer)
     moved = {"healthcheck_port": "traffic-port"} if stays else {}
     if stays and settings:
-        asked = f" {_asked(settings)}" if settings.path else ""
-        effect += f" Pods may not answer on port {settings.port}, so the health check moves too.{asked}"
+        moves = f" Pods may not answer on port {settings.port}, so the health check moves too."
+        effect += f"{moves} {asks_the_pods(settings)}".rstrip()
     match consumer.kind:
         case "Ingress" if consumer.configured_by:
             (params,) = consumer.configured_by

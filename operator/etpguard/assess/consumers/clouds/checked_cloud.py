@@ -86,7 +86,7 @@ class CheckedCloud(Cloud):
 
     def before_cluster(self, service: Service, verdict: ConsumerVerdict) -> str:
         first, check = super().before_cluster(service, verdict), verdict.consumer.check
-        return f"{first} {asks_the_pods(check)}".strip() if first and check else first
+        return f"{first} {asks_the_pods(check.settings)}".strip() if first and check else first
 
     def _no_node_selected(self, text: str) -> Reason:
         detail = (

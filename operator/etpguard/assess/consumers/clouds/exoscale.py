@@ -106,7 +106,7 @@ class Exoscale(CheckedCloud):
     def before_cluster(self, service: Service, verdict: ConsumerVerdict) -> str:
         """Without the annotation, the check is on the node port under Cluster."""
         check = verdict.consumer.check
-        return super().before_cluster(service, verdict) or (asks_the_pods(check) if check else "")
+        return super().before_cluster(service, verdict) or (asks_the_pods(check.settings) if check else "")
 
 
 def _of_a_pool(targets: NodeTargets, named: str, view: View) -> Targets:

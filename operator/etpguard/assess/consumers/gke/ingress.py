@@ -80,7 +80,7 @@ class GkeIngress(BaseFamily):
         yield _to_endpoint_groups(service, check)
         yield spread(service)
         if check is not None and check.pins_health_check_node_port:
-            before = f"{unpin('healthCheck.port of its BackendConfig')} {asks_the_pods(check)}"
+            before = f"{unpin('healthCheck.port of its BackendConfig')} {asks_the_pods(check.settings)}"
         yield cluster(service, ClientIP.FORWARDED, before)
 
 
