@@ -89,7 +89,7 @@ class Uninstall:
             # An operator leaves its Lease, so this one probably has another name, and may run.
             _say(
                 f"no Lease is named {self._options.lease}: an operator whose Lease has another name is not seen, "
-                "and writes everything again. The chart uses the name of the release: --lease-name RELEASE"
+                "and writes everything again. If one runs with --lease-name, use the same option here"
             )
         for start in range(0, len(left), TOGETHER):
             await self.clean(left[start : start + TOGETHER])
