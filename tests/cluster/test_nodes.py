@@ -94,6 +94,19 @@ def test_after_compaction_names_get_new_bits() -> None:
     assert table.names(new) == ["gone-3"]
 
 
+def test_a_copy_stays_as_it_was() -> None:
+    table = churned(3, 20)
+    nodes, last = table.present, table.bit("gone-19")
+    copy = table.copy()
+    copy.names(nodes)
+    table.add("new")
+    assert table.compact(0)
+    assert copy.names(nodes) == ["kept-0", "kept-1", "kept-2"]
+    assert (copy.present, copy.epoch, copy.bit("gone-19")) == (nodes, 0, last)
+    copy.add("another")
+    assert "another" not in table.names(table.present)
+
+
 def test_names_are_those_of_now() -> None:
     table = NodeTable()
     table.add("b")

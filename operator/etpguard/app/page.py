@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
 from etpguard.assess import Assessment, Engine, InternalAssessment
-from etpguard.assess.advice import Advisor
+from etpguard.assess.consumers.consumer import Advice
 from etpguard.cluster import Picture
 from etpguard.kube.threads import in_thread
 from etpguard.objects import Key
@@ -52,7 +52,7 @@ class LivePage:
         engine: Engine,
         assessments: Mapping[Key, Assessment],
         internal: Mapping[Key, InternalAssessment],
-        advisor: Advisor,
+        advisor: Callable[[Assessment], Iterable[Advice]],
         source: str,
         status: Callable[[str], Status],
     ) -> None:
@@ -88,20 +88,25 @@ class LivePage:
         return shown is None or _differ(now, shown)
 
     async def render(self, revision: str) -> str:
-        """Render the page. It reads the picture on the event loop, in slices, and makes the text in a thread."""
-        while True:
-            contents = self._contents(revision)
-            epoch = self._picture.nodes.epoch
-            ends = time.monotonic() + TURN_SECONDS
-            for _ in service_views(contents, self._views):
-                if time.monotonic() > ends:
-                    await asyncio.sleep(0)
-                    ends = time.monotonic() + TURN_SECONDS
-            text = await in_thread(partial(self._text, contents), "render the page")
-            if self._picture.nodes.epoch == epoch:
-                self._shown = contents
-                return text
-            # Meanwhile the epoch has changed: the sets of nodes in the views name other nodes. Render again.
+        """Render the page. The views of Services, which read the picture, are made on the event loop, in slices.
+        The text is made in a thread, from what was read."""
+        while not await self._make_views(contents := self._contents(revision)):
+            pass
+        text = await in_thread(partial(self._text, contents), "render the page")
+        self._shown = contents
+        return text
+
+    async def _make_views(self, contents: PageContents) -> bool:
+        """Make the views, with yields. False if the nodes got new positions meanwhile: the sets of nodes in
+        `contents` then name other nodes in the picture."""
+        ends = time.monotonic() + TURN_SECONDS
+        for _ in service_views(contents, self._views):
+            if time.monotonic() > ends:
+                await asyncio.sleep(0)
+                if self._picture.nodes.epoch != contents.contents.table.epoch:
+                    return False
+                ends = time.monotonic() + TURN_SECONDS
+        return True
 
     def _text(self, contents: PageContents) -> str:
         return render(page_view(contents, self._views))
@@ -117,7 +122,7 @@ class LivePage:
                 planes=self._engine.planes,
                 nodes=picture.nodes.present,
                 assessments=list(self._assessments.values()),
-                table=picture.nodes,
+                table=picture.nodes.copy(),
                 advice=_no_advice,
                 internal=list(self._internal.values()),
             ),

@@ -6,7 +6,8 @@ _MOST_LISTED = 32
 
 
 class NodeTable:
-    """Names to bit positions. A name gets its bit when first seen, on a Node or on an endpoint.
+    """Names to bit positions. A name gets its bit when first seen, on a Node or on an endpoint. Not for several
+    threads: even `names` writes. Another thread gets a `copy`.
 
     `present` is the set of names with a Node object. `epoch` grows whenever names get new
     positions: sets of another epoch are not valid.
@@ -19,6 +20,13 @@ class NodeTable:
         self._position: dict[str, int] = {}
         self._in_order = True
         self._listed: dict[tuple[int, int], list[str]] = {}
+
+    def copy(self) -> NodeTable:
+        """The table as it is now."""
+        made = NodeTable()
+        made.epoch, made.present, made._in_order = self.epoch, self.present, self._in_order
+        made._names, made._position = self._names.copy(), self._position.copy()
+        return made
 
     def bit(self, name: str) -> int:
         """The set of just this node."""
