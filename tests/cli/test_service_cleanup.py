@@ -471,6 +471,14 @@ def test_a_rollback_that_the_api_server_accepts_and_does_not_carry_out_is_a_fail
         asyncio.run(Rollback(api.client, KEY).run())
 
 
+def test_the_login_page_of_a_proxy_is_a_problem_of_the_service() -> None:
+    api = cluster_by("etpguard-remediation")
+    api.client.answer = lambda call: (200, b"<html>log in</html>", {})
+    result = api.clean()
+    assert result.done == ()
+    assert result.problem.startswith("Service shop/web: the server answered 200 with something else")
+
+
 def test_both_conditions_are_removed() -> None:
     api = Api()
     inside = "etpguard.dev/CoveredInternally"

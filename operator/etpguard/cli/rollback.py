@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import msgspec
-
 from etpguard.cli.errors import Failure
 from etpguard.cli.output.streams import narrate
 from etpguard.kube import verbs
@@ -170,6 +168,4 @@ class Rollback:
         return remediation
 
     async def _send(self, request: verbs.Request) -> dict[str, Any]:
-        answer = await exchange(self._client, request, TIMEOUT_SECONDS)
-        decoded: dict[str, Any] = msgspec.json.decode(answer.body)
-        return decoded
+        return (await exchange(self._client, request, TIMEOUT_SECONDS)).json()
