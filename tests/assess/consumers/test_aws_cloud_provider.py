@@ -193,6 +193,20 @@ def test_an_nlb_checks_each_port_for_itself() -> None:
     assert made.consumer("admin").outcome.name == "TargetsUnhealthy"
 
 
+def test_no_check_reaches_a_udp_port() -> None:
+    """aws.go buildNLBHealthCheckConfiguration: a check by HTTP or TCP goes to the number of the UDP port."""
+    dns = annotated({**NLB, PORT: "traffic-port", PROTOCOL: "TCP"}, ports=[DNS])[0]
+    served = endpoints("a", ports=["dns"], protocol="UDP")
+    assert seen(dns, served, *nodes("aws"), port_name="dns") == Seen(
+        "Unknown", "HealthCheckPortNotModelled", "abc", "bc"
+    )
+    other = service("probe", type="NodePort", ports=[port("probe", 80, 30053)])
+    answered = endpoints("a", of="probe", ports=["probe"])
+    assert seen(dns, served, other, answered, *nodes("aws"), port_name="dns") == SAFE, (
+        "another Service has the number for TCP"
+    )
+
+
 def test_another_services_node_port_is_followed() -> None:
     other = service("probe", type="NodePort", ports=[port("probe", 80, 31000)], externalTrafficPolicy="Cluster")
     objects = [*annotated({PORT: "31000"}), other, endpoints("c", of="probe", ports=["probe"])]

@@ -340,6 +340,8 @@ def _targets(
     tls = network and settings.protocol == "HTTPS"
     if written == "traffic-port":
         checked = port if network else service.ports[0]
+        if checked.transport != "TCP":  # a check uses TCP, and another port may have the number there
+            return NodeTargets(rule, view.check_on(checked.node_port or 0, service, settings))
         return NodeTargets(rule, HealthCheck(OwnNodePort(checked.label), settings))
     if not written or port_number(written) == service.spec.health_check_node_port:
         probe = _PLAIN if tls else on_health_check_node_port(settings.protocol)
