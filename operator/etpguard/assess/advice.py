@@ -14,8 +14,8 @@ from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.remedies import (
     ClientIP,
-    changes_policy,
     cluster,
+    cost_of_cluster,
     drop_annotation,
     kubectl,
     spread,
@@ -146,14 +146,13 @@ class Advisor:
 def seen_behind(planes: NodePlanes, nodes: int, items: Sequence[Advice]) -> list[Advice]:
     """The advice with what `Cluster` does to the client's address where the data planes of these nodes do not
     replace it with a node's, or not always."""
-    written: tuple[ClientIP, ...]
     if forwards_client_ip(planes, nodes):
-        written, cost = (ClientIP.LOST, ClientIP.VARIES, ClientIP.FORWARDED), ClientIP.UNCHANGED
+        seen = dict.fromkeys((ClientIP.LOST, ClientIP.VARIES, ClientIP.FORWARDED), ClientIP.UNCHANGED)
     elif nodes & planes.nodes_with(*_MAY_KEEP):
-        written, cost = (ClientIP.LOST,), ClientIP.VARIES
+        seen = {ClientIP.LOST: ClientIP.VARIES}
     else:
         return list(items)
-    return [_with_cost(item, written, cost) if changes_policy(item) else item for item in items]
+    return [_with_cost(item, seen[item.client_ip]) if item.client_ip in seen else item for item in items]
 
 
 def forwards_client_ip(planes: NodePlanes, nodes: int) -> bool:
@@ -167,9 +166,8 @@ def forwards_client_ip(planes: NodePlanes, nodes: int) -> bool:
 _MAY_KEEP = (DataPlane.CALICO_EBPF, DataPlane.CILIUM)
 
 
-def _with_cost(advice: Advice, written: Iterable[ClientIP], cost: ClientIP) -> Advice:
-    found = next((each for each in written if each.value in advice.cost), cost)
-    return replace(advice, cost=advice.cost.replace(found.value, cost.value))
+def _with_cost(advice: Advice, cost: ClientIP) -> Advice:
+    return replace(advice, cost=cost_of_cluster(cost), client_ip=cost)
 
 
 def _deciding(assessment: Assessment) -> PortState:
@@ -179,7 +177,7 @@ def _deciding(assessment: Assessment) -> PortState:
 
 def _without_policy(service: Service, items: Sequence[Advice], annotation: str) -> list[Advice]:
     """The advice where an annotation makes the policy Local. It replaces the advice to change the policy."""
-    kept = [item for item in items if not changes_policy(item)]
+    kept = [item for item in items if item.client_ip is None]
     if len(kept) == len(items):
         return kept
     effect = "It makes the policy Local, so externalTrafficPolicy: Cluster alone has no effect."

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from etpguard.assess import Assessment, InternalAssessment
+from etpguard.assess.consumers.aws_lbc.node_advice import LABEL_THE_NODES
 from etpguard.assess.consumers.changes import ObjectChange, WorkloadChange
 from etpguard.assess.consumers.consumer import Advice, Consumer
 from etpguard.assess.internal_advice import SURGING
@@ -86,10 +87,6 @@ def _with_labels(items: list[Advice], held: list[Advice]) -> list[Advice]:
         return items
     at = next((n for n, item in enumerate(items) if item.title.startswith(LABEL_THE_NODES)), len(items) - 1)
     return [*items[: max(at, 0)], *held, *items[max(at, 0) :]]
-
-
-LABEL_THE_NODES = "Or target only the nodes of the pods"
-"""The title of advice that asks people to label nodes."""
 
 
 class _Maker:

@@ -156,13 +156,13 @@ FAILS_OPEN = Seen("Blackhole", "NoHealthyTarget", "abc", "bc")
         pytest.param(
             {**NLB, ATTRIBUTES: "proxy_protocol_v2.enabled=on"},
             None,
-            Seen("Unknown", "InvalidAnnotation", "abc", "bc"),
+            Seen("Unknown", "InvalidAttributes", "abc", "bc"),
             id="NLB: validateServiceAnnotationTargetGroupAttributes",
         ),
         pytest.param(
             {**NLB, ATTRIBUTES: "proxy_protocol_v2.enabled =true"},
             None,
-            Seen("Unknown", "InvalidAnnotation", "abc", "bc"),
+            Seen("Unknown", "InvalidAttributes", "abc", "bc"),
             id="NLB: the same, with a blank in the name",
         ),
         pytest.param(
@@ -436,7 +436,7 @@ MINIMUM = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.c
     ("annotations", "protocol", "code"),
     [
         pytest.param(
-            {**NLB, ATTRIBUTES: MINIMUM}, "TCP", "InvalidAnnotation", id="an attribute that it does not take"
+            {**NLB, ATTRIBUTES: MINIMUM}, "TCP", "InvalidAttributes", id="an attribute that it does not take"
         ),
         pytest.param({**NLB, ATTRIBUTES: ""}, "TCP", "TargetsUnhealthy", id="none"),
         pytest.param(
@@ -448,14 +448,14 @@ MINIMUM = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.c
         pytest.param(
             {**NLB, ATTRIBUTES: "preserve_client_ip.enabled=no"},
             "TCP",
-            "InvalidAnnotation",
+            "InvalidAttributes",
             id="a value that is no bool",
         ),
         pytest.param(
-            {**NLB, ATTRIBUTES: "preserve_client_ip.enabled=false"}, "UDP", "InvalidAnnotation", id="not with UDP"
+            {**NLB, ATTRIBUTES: "preserve_client_ip.enabled=false"}, "UDP", "InvalidAttributes", id="not with UDP"
         ),
         pytest.param(
-            {ATTRIBUTES: "preserve_client_ip.enabled=true"}, "TCP", "InvalidAnnotation", id="Classic Load Balancer"
+            {ATTRIBUTES: "preserve_client_ip.enabled=true"}, "TCP", "InvalidAttributes", id="Classic Load Balancer"
         ),
     ],
 )
@@ -500,8 +500,10 @@ def test_a_port_without_a_node_port_has_no_target() -> None:
 
 
 def test_advice_where_the_controller_refuses_an_annotation() -> None:
-    advice = world(*annotated({**NLB, ATTRIBUTES: MINIMUM})).advice()
-    assert advice[0].startswith(f"Remove the annotation {ATTRIBUTES}")
+    for attribute in (MINIMUM, "proxy_protocol_v2.enabled=on"):
+        refused = world(*annotated({**NLB, ATTRIBUTES: attribute}))
+        assert refused.advice()[0].startswith(f"Remove the annotation {ATTRIBUTES}")
+        assert "it serves no port of the Service" in refused.consumer().reason.detail
     made = service(annotations=NLB, ingress=[{"hostname": CLB_NAME}])
     (found,) = world(made, endpoints("a"), *nodes("aws")).advice()
     assert found.startswith(f"Undo the change of the annotation {TYPE}")

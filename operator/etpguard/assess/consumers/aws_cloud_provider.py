@@ -141,7 +141,7 @@ class AwsCloudProvider(BaseFamily):
         rule = replace(_NODES, requirements=target_node_labels(service.annotations.get(TARGET_NODES, "")))
         settings = _settings(service)
         attributes = key_values(service.annotations.get(ATTRIBUTES, "")) if network else {}
-        proxied = _proxied(attributes)
+        proxied = attributes.get(_PROXIED) == "true"
         whole = _refused_as_a_whole(service, rule, network)
         for port in service.ports:
             if port.transport not in _PROTOCOLS[network]:
@@ -174,7 +174,7 @@ class AwsCloudProvider(BaseFamily):
                 "The type of a load balancer cannot change. A new Service gets a new address.",
             )
             return
-        if verdict.reason.code == "InvalidAnnotation" and verdict.reason.detail.startswith(ATTRIBUTES):
+        if verdict.reason.code == "InvalidAttributes":
             yield drop_annotation(service, ATTRIBUTES, "The controller then serves the Service again.")
         if verdict.outcome not in (Outcome.Covered, Outcome.NotAffected):
             yield from spelling(
@@ -253,7 +253,7 @@ def _refused_as_a_whole(service: Service, rule: NodeRule, network: bool) -> Unkn
     if affinity := refused_affinity(service, rule):
         return affinity
     if cause := _odd_attribute(service, network):
-        return UnknownOutcome(refused("InvalidAnnotation", f"{ATTRIBUTES} {cause}"), rule)
+        return UnknownOutcome(refused("InvalidAttributes", f"{ATTRIBUTES} {cause}"), rule)
     host = next((entry.hostname or "" for entry in service.load_balancer_ingress), "")
     if (_CLASSIC if network else _NETWORK).search(host):
         other = "Classic" if network else "Network"
@@ -274,8 +274,8 @@ def _odd_attribute(service: Service, network: bool) -> str:
     for key, value in key_values(service.annotations[ATTRIBUTES]).items():
         if key not in (_PROXIED, _PRESERVED):
             return f"sets {key[:80]!r}, and the controller takes {_PRESERVED} and {_PROXIED} alone"
-        if key == _PRESERVED and value not in ("true", "false"):
-            return f"has a {_PRESERVED} that is neither true nor false"
+        if value not in ("true", "false"):
+            return f"has a {key} that is neither true nor false"
         if key == _PRESERVED and value == "false" and any(port.transport == "UDP" for port in service.ports):
             return f"sets {_PRESERVED}=false, which UDP does not allow"
     return ""
@@ -298,20 +298,12 @@ def _not_served(port: ServicePort, network: bool) -> NodeTargets:
     return no_target(Reason("ProtocolNotServed", why))
 
 
-def _proxied(attributes: Mapping[str, str]) -> str:
-    """The value of the attribute that turns PROXY protocol on."""
-    return attributes.get(_PROXIED, "false")
-
-
-def _through_proxy_protocol(targets: Targets, value: str) -> Targets:
+def _through_proxy_protocol(targets: Targets, on: bool) -> Targets:
     """The check with PROXY protocol on. An NLB uses it in health checks too, and kube-proxy does not understand
     it. On a CLB it is a policy of the ports of the traffic, and never of the healthCheckNodePort."""
-    if value == "false" or not isinstance(targets, NodeTargets):
+    if not on or not isinstance(targets, NodeTargets):
         return targets
     check = targets.check
-    if value != "true":
-        detail = f"{ATTRIBUTES} has a {_PROXIED} that is neither true nor false"
-        return UnknownOutcome(Reason("InvalidAnnotation", detail), targets.rule, check)
     by_http = check.settings is not None and check.settings.protocol == "HTTP"
     if by_http and isinstance(check.probe, HealthCheckNodePort | KubeProxyHealthz):
         check = replace(check, probe=PassesNowhere("kube-proxy does not understand PROXY protocol"))

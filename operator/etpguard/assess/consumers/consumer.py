@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import Enum
 
 from msgspec import Struct
 
@@ -86,6 +87,29 @@ class ConsumerVerdict(Struct, frozen=True):
         return worst([each.resilience for each in self.coverage])
 
 
+class ClientIP(Enum):
+    """What a change to `Cluster` does to the client's address on a path."""
+
+    LOST = "Pods see the node's address instead of the client's."
+    FORWARDED = (
+        "The client's address stays in X-Forwarded-For, but the peer that pods see is a node instead of the load "
+        "balancer, and they must trust it."
+    )
+    UNCHANGED = "The client's address is not affected."
+    HIDDEN = (
+        "The client's address is not affected: this load balancer already hides it. X-Forwarded-For and PROXY "
+        "protocol stay as they are."
+    )
+    PROXY_PROTOCOL = (
+        "The client's address is not affected: PROXY protocol is on and carries it. Pods must continue to accept "
+        "it."
+    )
+    NO_PROXY_PROTOCOL = (
+        "The client's address is not affected: this load balancer already hides it, because PROXY protocol is off."
+    )
+    VARIES = "Pods may see the node's address instead of the client's."
+
+
 @dataclass(frozen=True, slots=True)
 class Advice:
     """One thing to do about an outcome.
@@ -100,3 +124,6 @@ class Advice:
     command: str = ""
     change: Change = field(default=(), compare=False)
     """What the command changes, as data; see `foresight.patches`."""
+    client_ip: ClientIP | None = None
+    """What it does to the client's address, where it changes externalTrafficPolicy to Cluster; None for any other
+    advice."""

@@ -4,39 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from enum import Enum
 
 from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.changes import Step, WorkloadChange
 from etpguard.assess.consumers.changes import kubectl as kubectl
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
+from etpguard.assess.consumers.consumer import ClientIP as ClientIP
 from etpguard.assess.consumers.targets import CheckSettings
 from etpguard.assess.node_rule import EXCLUDE_LABEL
 from etpguard.assess.outcome import Outcome
 from etpguard.objects import Node, Service
-
-
-class ClientIP(Enum):
-    """What a change to `Cluster` does to the client's address on a path."""
-
-    LOST = "Pods see the node's address instead of the client's."
-    FORWARDED = (
-        "The client's address stays in X-Forwarded-For, but the peer that pods see is a node instead of the load "
-        "balancer, and they must trust it."
-    )
-    UNCHANGED = "The client's address is not affected."
-    HIDDEN = (
-        "The client's address is not affected: this load balancer already hides it. X-Forwarded-For and PROXY "
-        "protocol stay as they are."
-    )
-    PROXY_PROTOCOL = (
-        "The client's address is not affected: PROXY protocol is on and carries it. Pods must continue to accept "
-        "it."
-    )
-    NO_PROXY_PROTOCOL = (
-        "The client's address is not affected: this load balancer already hides it, because PROXY protocol is off."
-    )
-    VARIES = "Pods may see the node's address instead of the client's."
 
 
 def spread(service: Service, where: str = "every eligible node") -> Advice:
@@ -132,14 +109,14 @@ def cluster(service: Service, cost: ClientIP, extra: str = "") -> Advice:
     return Advice(
         "Let every node forward",
         f"{made_by} {extra}".strip(),
-        f"Cost: one extra network hop. {cost.value}",
+        cost_of_cluster(cost),
         *changes.service_spec(service.key, "externalTrafficPolicy", "Cluster"),
+        cost,
     )
 
 
-def changes_policy(advice: Advice) -> bool:
-    """Whether the advice changes externalTrafficPolicy."""
-    return "externalTrafficPolicy" in advice.command
+def cost_of_cluster(cost: ClientIP) -> str:
+    return f"Cost: one extra network hop. {cost.value}"
 
 
 def annotate_service(service: Service, *pairs: str) -> Step:
