@@ -114,6 +114,8 @@ def test_of_two_that_start_at_the_same_time_one_leads_in_the_end(caplog: pytest.
         assert (first.changes, second.changes) == ([True], [True, False])
         assert "b-a renews Lease b/etpguard" not in first.other.problem
         assert "another etpguard installation leads: a-a renews Lease a/etpguard" in second.other.problem
+        advice = second.other.problem
+        assert advice.index("without a common entry") < advice.index("--second-installation allow")
         assert leases.by_namespace["b"].spec["holderIdentity"] == "", "its Lease was released"
         assert "No longer leading: another installation leads" in caplog.text
 

@@ -64,6 +64,8 @@ class OtherInstallation:
 
     def _describe(self, lease: Lease) -> str:
         return (
-            f"another etpguard installation leads: {lease.holder} renews Lease {lease.key}. Use the same Lease "
-            f"with --lease-namespace {lease.key.namespace}, or set --second-installation allow"
+            f"another etpguard installation leads: {lease.holder} renews Lease {lease.key}. This one only "
+            "observes. Scale one of the two to 0. To run both, give them --namespaces lists without a common "
+            "entry, then set --second-installation allow on both. An operator outside the cluster can share the "
+            f"Lease: --lease-namespace {lease.key.namespace}"
         )
