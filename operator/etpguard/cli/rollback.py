@@ -18,9 +18,10 @@ from etpguard.kube.errors import ApiError, KubeError
 from etpguard.kube.exchange import exchange
 from etpguard.kube.present_object import present_object
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Reject, Remediation, Service
-from etpguard.remediate import patches
 from etpguard.remediate.checks import SKIP_ANNOTATION
+from etpguard.remediate.errors import Refused
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, adopter
+from etpguard.remediate.restore import restore_local
 
 if TYPE_CHECKING:
     from etpguard.kube.exchange import Client
@@ -116,22 +117,17 @@ class Rollback:
         record = await self._record(service, notes)
         if not self._force and (owner := adopter(raw)):
             return Back(False, owner=owner)
-        port = record.original_health_check_node_port if record and service.type == "LoadBalancer" else None
+        port = record.original_health_check_node_port if record else None
         try:
-            answer = await self._patch(service, port)
-        except ApiError as error:
-            if port is None or not patches.port_refused(error.status, error.message):
-                raise
-            notes.append(f"healthCheckNodePort {port} cannot be restored: {error.message}")
-            answer = await self._patch(service, None)
-        if (kept := patches.traffic_policy(answer)) != "Local":
-            raise Failure(f"Service {self._key}: {patches.not_carried_out(kept)}")
+            answer, refusal = await restore_local(self._write, service, port, ROLLBACK_MANAGER)
+        except Refused as error:
+            raise Failure(f"Service {self._key}: {error}") from None
+        if refusal is not None:
+            notes.append(f"healthCheckNodePort {port} cannot be restored: {refusal.message}")
         recorded = record is not None and record.in_force_for(service.uid)
         return Back(True, answer["spec"].get("healthCheckNodePort"), tuple(notes), recorded=recorded)
 
-    async def _patch(self, service: Service, port: int | None) -> dict[str, Any]:
-        patch = patches.to_local(service.uid, service.metadata.resource_version or "", port)
-        request = verbs.json_patch(SERVICE, self._key, patch, manager=ROLLBACK_MANAGER)
+    async def _write(self, request: verbs.Request) -> dict[str, Any]:
         return await self._send(verbs.dry_run(request) if self._dry_run else request)
 
     async def _service(self) -> tuple[dict[str, Any], Service]:

@@ -7,6 +7,7 @@ Each step finds out whether it was done before the process was killed.
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import msgspec
 
@@ -28,6 +29,7 @@ from etpguard.remediate.intent import IntentRecorder, entered
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.ownership import MANAGER, ROLLBACK_MANAGER, adopter, setter, setters
 from etpguard.remediate.reread import ServiceReader
+from etpguard.remediate.restore import restore_local
 
 _log = logging.getLogger(__name__)
 
@@ -95,28 +97,17 @@ class Rollback:
 
     async def _patch_back(self, service: Service, intent: Remediation) -> None:
         """Restores the healthCheckNodePort too. If that port is taken now, the API server allocates another."""
-        port = intent.original_health_check_node_port if service.type == "LoadBalancer" else None
-        version = service.metadata.resource_version or ""
-        for wanted in dict.fromkeys((port, None)):
-            patch = verbs.json_patch(
-                SERVICE, service.key, patches.to_local(service.uid, version, wanted), manager=MANAGER
+        send = partial(self._writer.write, attempts=1)
+        port = intent.original_health_check_node_port
+        _, refusal = await restore_local(send, service, port, MANAGER)
+        if refusal is not None:
+            _log.warning(
+                "%s: cannot restore healthCheckNodePort %d: %s",
+                service.key,
+                port,
+                refusal,
+                extra=service_fields(service.key, action="restore healthCheckNodePort"),
             )
-            try:
-                answer = await self._writer.write(patch, attempts=1)
-            except ApiError as error:
-                if wanted is None or not patches.port_refused(error.status, error.message):
-                    raise
-                _log.warning(
-                    "%s: cannot restore healthCheckNodePort %d: %s",
-                    service.key,
-                    wanted,
-                    error,
-                    extra=service_fields(service.key, action="restore healthCheckNodePort"),
-                )
-            else:
-                if (kept := patches.traffic_policy(answer)) != "Local":
-                    raise Refused(patches.not_carried_out(kept))
-                return
 
     async def hand_back(self, key: Key, *managers: str) -> None:
         """Give up etpguard's ownership of the field, so that another manager's next apply does not conflict."""
