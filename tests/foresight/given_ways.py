@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from etpguard.assess import Engine, Outcome
 from etpguard.assess.advice import Advisor
-from etpguard.foresight.apply import applied_documents
+from etpguard.foresight.apply import manifests_of
 from etpguard.foresight.changes import Apply
 from etpguard.foresight.patches import Way, ways
 from etpguard.foresight.what_if import what_if
@@ -38,6 +38,6 @@ def after(objects: Iterable[Json], documents: Iterable[Json], service: Key = WEB
     engine = Engine(picture, families)
     engine.refresh_all()
     now = engine.assessments[service].outcome
-    change = Apply(applied_documents(documents, picture), "a patch")
+    change = Apply(manifests_of(documents, picture), "a patch")
     phases = {each.service: each for each in what_if(picture, engine, [change]).services}
     return phases[service].settled.best.outcome if service in phases else now

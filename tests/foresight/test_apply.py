@@ -6,7 +6,7 @@ import pytest
 
 from etpguard.assess import Outcome
 from etpguard.foresight.apply import merged
-from etpguard.foresight.changes import Applied, Apply, Drain, Refused, Scale, Workload
+from etpguard.foresight.changes import Apply, Change, Drain, Manifest, Policy, Refused, Scale, Workload
 from etpguard.foresight.stored_services import as_stored
 from etpguard.objects import SERVICE, AnyKind, Key, Reject, Service, decode_item
 from etpguard.objects.pod_controllers import WORKLOAD_KINDS, PodController
@@ -39,13 +39,7 @@ def cluster(*objects: Json, pods: tuple[Json, ...] = TWO) -> list[Json]:
 
 
 def apply(*manifests: Json) -> Apply:
-    made = []
-    for manifest in manifests:
-        kind: AnyKind = KINDS[manifest["kind"]]
-        record = decode_item(kind, manifest)
-        assert not isinstance(record, Reject), record.message
-        made.append(Applied(kind, record))
-    return Apply(made, "file.yaml")
+    return Apply([Manifest(KINDS[each["kind"]], each) for each in manifests], "file.yaml")
 
 
 def decoded(manifest: Json) -> Service:
@@ -139,7 +133,7 @@ def test_a_malformed_manifest_is_a_reject() -> None:
             "Unknown | TargetsUnhealthy .. TargetsUnhealthy | TargetsUnhealthy .. TargetsUnhealthy",
             id="a Service that now selects the pods, and has no EndpointSlice yet",
         ),
-        pytest.param(cluster(), [service(selector={})], "unchanged", id="a Service without a selector"),
+        pytest.param(cluster(), [service(selector=None)], "unchanged", id="a Service without a selector"),
         pytest.param(
             cluster(),
             [workload("Deployment", replicas=0)],
@@ -228,7 +222,7 @@ def test_the_pods_of_a_new_daemonset_are_not_placed() -> None:
 
 def test_a_workload_that_no_rollout_reaches_is_a_warning() -> None:
     objects = cluster(*deployment(2, paused=True))
-    changed = workload("Deployment", replicas=2, paused=True, template={"metadata": {"labels": APP}})
+    changed = workload("Deployment", replicas=2, paused=True, template=NEW_TEMPLATE)
     found = forecast(objects, apply(changed))
     assert found.warnings == ["Deployment shop/web is paused: no rollout runs"]
     assert phases_of(found) is None
@@ -294,6 +288,35 @@ def test_a_new_service_gets_the_pods_of_its_new_workload() -> None:
         workload("Deployment", "second", 3, selector={"matchLabels": labels}, template=template),
     ]
     assert seen(forecast(cluster(), apply(*made)), Key("shop", "second")).endswith("NoEndpoints .. Covered")
+
+
+def test_an_apply_leaves_what_the_changes_before_it_did() -> None:
+    """The manifest says nothing about the policy and the selector, so they stay as they are by then."""
+    annotated: Json = {
+        "kind": "Service",
+        "metadata": {"name": "web", "namespace": "shop", "annotations": {"a": "b"}},
+    }
+    found = forecast(cluster(), Policy(WEB, "Cluster"), apply(annotated))
+    assert seen(found).endswith("NotAffected .. NotAffected")
+    other = apply(service(selector={"app": "other"}))
+    assert seen(forecast(cluster(), other, apply(annotated))).endswith("NoEndpoints .. NoEndpoints")
+
+
+@pytest.mark.parametrize(
+    "first", [apply(workload("Deployment", replicas=0)), Scale(Workload("Deployment", WEB), 0)]
+)
+def test_an_apply_after_a_scale(first: Change) -> None:
+    """A manifest without replicas keeps the present number, and one with the former number scales back."""
+    again = workload("Deployment", template=of_image("web:2"))
+    assert seen(forecast(cluster(), first, apply(again))).endswith("NoEndpoints .. NoEndpoints")
+    back = apply(workload("Deployment", replicas=2))
+    assert seen(forecast(cluster(), first, back)).endswith("NoEndpoints .. TargetsUnhealthy")
+
+
+def test_a_manifest_that_cannot_be_decoded() -> None:
+    wrong = service(ports="none")
+    with pytest.raises(Refused, match="ports"):
+        forecast(cluster(), apply(wrong))
 
 
 V1, V2 = {**APP, "version": "1"}, {**APP, "version": "2"}

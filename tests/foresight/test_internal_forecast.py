@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from etpguard.assess import Outcome
-from etpguard.foresight.changes import Applied, Apply, Change, Drain, Lose, Rollout, Scale, Workload
+from etpguard.foresight.changes import Apply, Change, Drain, Lose, Manifest, Rollout, Scale, Workload
 from etpguard.foresight.forecast import Forecast
 from etpguard.foresight.internal_forecast import InternalPhases
-from etpguard.objects import SERVICE, Reject, decode_item
+from etpguard.objects import SERVICE
 from tests.foresight.clusters import (
     WEB,
     Json,
@@ -204,9 +204,7 @@ def test_without_pods_the_endpoints_go_dark() -> None:
 
 
 def _applied(objects: list[Json], after: Json) -> Forecast:
-    record = decode_item(SERVICE, after)
-    assert not isinstance(record, Reject)
-    return forecast(objects, Apply([Applied(SERVICE, record)], "new.yaml"))
+    return forecast(objects, Apply([Manifest(SERVICE, after)], "new.yaml"))
 
 
 def test_another_policy_ends_it() -> None:

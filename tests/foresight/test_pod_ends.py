@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from etpguard.assess import Outcome
 from etpguard.assess.data_planes.interface import DataPlane, KnownDataPlane, NodePlanes, PlaneGroup
-from etpguard.foresight.changes import Applied, Apply, By, Change, Drain, Lose, Policy, Rollout, Scale, Workload
+from etpguard.foresight.changes import Apply, By, Change, Drain, Lose, Manifest, Policy, Rollout, Scale, Workload
 from etpguard.foresight.exposure import exposure
 from etpguard.foresight.forecast import Forecast, Phases
 from etpguard.foresight.hosts import hosts_of
 from etpguard.foresight.pod_ends import ServiceHandOff, forwards_to_terminating
-from etpguard.objects import SERVICE, Key, decode_item
+from etpguard.objects import SERVICE, Key
 from etpguard.objects.pod_controllers import CONTROLLER_KINDS
 from tests.foresight.clusters import (
     APP,
@@ -371,8 +371,9 @@ def test_the_exposure_of_nodes_that_no_pod_left() -> None:
     narrow = service()
     narrow["metadata"]["annotations"] = label
     objects = [*NODES, narrow, endpoints(pods), *pods, *alb(), *deployment(2)]
-    wide = decode_item(SERVICE, service())
-    apply = Apply([Applied(SERVICE, wide)], "f")  # type: ignore[arg-type]
+    wide = service()
+    wide["metadata"]["annotations"] = dict.fromkeys(label)
+    apply = Apply([Manifest(SERVICE, wide)], "f")
     changes: list[Change] = [apply, Drain(("a",))]
     phases = phases_of(forecast(objects, *changes))
     assert isinstance(phases, Phases)
@@ -442,8 +443,8 @@ def test_a_rollout_whose_new_pods_do_not_serve_the_service_replaces_nothing() ->
     for only in ({}, {"nodeSelector": {HOSTNAME: "a"}}):
         next_template = {"metadata": {"labels": {**APP, "version": "2"}}, "spec": {**template["spec"], **only}}
         kinds = {kind.name: kind for kind in CONTROLLER_KINDS}
-        record = decode_item(kinds["Deployment"], deployment(2, template=next_template)[0])
-        found = forecast(objects, Apply([Applied(kinds["Deployment"], record)], "f"))  # type: ignore[arg-type]
+        manifest = Manifest(kinds["Deployment"], deployment(2, template=next_template)[0])
+        found = forecast(objects, Apply([manifest], "f"))
         assert summary(found) == ("Lossy", (15, None), ("a", "b"))
         assert "no other node that gets traffic has a pod meanwhile" in because(found)
 

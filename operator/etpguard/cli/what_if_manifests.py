@@ -1,4 +1,4 @@
-"""The manifests of `what-if apply`, merged into the objects that exist."""
+"""The manifests of `what-if apply`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from etpguard.cli.errors import Failure
 from etpguard.cli.input.files import documents
 from etpguard.cli.input.object_collector import of_another_version
 from etpguard.cluster import Picture
-from etpguard.foresight.apply import applied, kinds_by_name
-from etpguard.foresight.changes import Apply
+from etpguard.foresight.apply import kinds_by_name
+from etpguard.foresight.changes import Apply, Manifest
 from etpguard.objects import AnyKind
 from etpguard.objects.text import listed
 
@@ -23,18 +23,17 @@ _SHOWN_KINDS = 5
 
 def apply(files: Sequence[str], namespace: str, picture: Picture) -> Apply:
     """The change that applies the files. `namespace` is that of objects that name none. Kinds that no rule reads
-    are left out, with a warning. Raises Failure for a file that cannot be read, and Refused for an object that
-    cannot be decoded."""
+    are left out, with a warning. Raises Failure for a file that cannot be read."""
     kinds = kinds_by_name(picture)
     by_group = {(kind.group, kind.name): kind for kind in picture.kinds}
-    read: list[tuple[str, AnyKind, Json]] = []
+    read: list[Manifest] = []
     left_out: dict[str, None] = {}
     warnings: dict[str, None] = {}
     for where, manifest in _manifests(files):
         version, name = str(manifest.get("apiVersion")), str(manifest.get("kind"))
         kind = kinds.get((version, name))
         if kind is not None:
-            read.append((where, kind, _placed(where, manifest, kind, namespace)))
+            read.append(Manifest(kind, _placed(where, manifest, kind, namespace), where))
         elif warning := of_another_version(by_group, version, name):
             warnings[warning] = None
         else:
@@ -46,7 +45,7 @@ def apply(files: Sequence[str], namespace: str, picture: Picture) -> Apply:
         notes.append(f"{names}: the forecast leaves out kinds that no rule reads: {shown}")
     elif not read and not notes:
         notes.append(f"{names}: no object to apply")
-    return Apply(applied(read, picture), names, notes)
+    return Apply(read, names, notes)
 
 
 def _placed(where: str, manifest: Json, kind: AnyKind, namespace: str) -> Json:

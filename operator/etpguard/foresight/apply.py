@@ -9,7 +9,7 @@ import msgspec
 
 from etpguard.cluster import Picture
 from etpguard.foresight.changed_slices import slices_with
-from etpguard.foresight.changes import Applied, Refused
+from etpguard.foresight.changes import Applied, Manifest, Refused
 from etpguard.foresight.pods import Pods, selects
 from etpguard.objects import (
     ENDPOINT_SLICE,
@@ -86,21 +86,25 @@ def kinds_by_name(picture: Picture) -> dict[tuple[str, str], AnyKind]:
 def applied_documents(documents: Iterable[Json], picture: Picture) -> list[Applied]:
     """The objects of patches after all of them. Raises Refused for one that cannot be decoded. Kinds that no rule
     reads are left out."""
+    return applied(manifests_of(documents, picture), picture)
+
+
+def manifests_of(documents: Iterable[Json], picture: Picture) -> list[Manifest]:
+    """The documents of the kinds that a rule reads."""
     kinds = kinds_by_name(picture)
     named = ((kinds.get((each["apiVersion"], each["kind"])), each) for each in documents)
-    return applied((("", kind, each) for kind, each in named if kind is not None), picture)
+    return [Manifest(kind, each) for kind, each in named if kind is not None]
 
 
-def applied(manifests: Iterable[tuple[str, AnyKind, Json]], picture: Picture) -> list[Applied]:
-    """The objects after all of these manifests, which are of one kind each and come with what begins a message
-    about them. Raises Refused for one that cannot be decoded."""
+def applied(manifests: Iterable[Manifest], picture: Picture) -> list[Applied]:
+    """The objects after all of these manifests. Raises Refused for one that cannot be decoded."""
     made: dict[tuple[AnyKind, Key], Record] = {}
-    for where, kind, manifest in manifests:
-        meta = manifest["metadata"]
+    for each in manifests:
+        kind, meta = each.kind, each.content["metadata"]
         key = Key(meta.get("namespace", ""), meta["name"])
-        record = merged(kind, manifest, made.get((kind, key)) or picture.get(kind, key))
+        record = merged(kind, each.content, made.get((kind, key)) or picture.get(kind, key))
         if isinstance(record, Reject):
-            raise Refused(f"{where}{record.message}")
+            raise Refused(f"{each.where}{record.message}")
         made[kind, key] = record
     return [Applied(kind, record) for (kind, _), record in made.items()]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 from etpguard.objects import AnyKind, Key, Record
 from etpguard.objects.text import listed_nodes
@@ -108,8 +109,17 @@ class Applied:
 
 
 @dataclass(frozen=True)
+class Manifest:
+    """An object to apply over the one that exists then. `where` begins a message about it."""
+
+    kind: AnyKind
+    content: dict[str, Any]
+    where: str = ""
+
+
+@dataclass(frozen=True)
 class Apply:
-    objects: Sequence[Applied]
+    manifests: Sequence[Manifest]
     where: str
     warnings: Sequence[str] = ()
     """What of the manifests has no effect on the forecast."""

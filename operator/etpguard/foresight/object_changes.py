@@ -9,7 +9,7 @@ import msgspec
 from etpguard.assess.node_states import policy_applies
 from etpguard.cluster import Picture
 from etpguard.foresight import changed_objects, target_nodes
-from etpguard.foresight.apply import replaced_slices, slices_of
+from etpguard.foresight.apply import applied, replaced_slices, slices_of
 from etpguard.foresight.changes import (
     Applied,
     Apply,
@@ -50,19 +50,21 @@ def set_target_nodes(simulation: Simulation, change: TargetNodes) -> None:
 
 
 def apply_manifest(simulation: Simulation, change: Apply) -> None:
-    """Objects first, then what their workloads do to the pods, and at last the autoscalers."""
+    """Objects first, then what their workloads do to the pods, and at last the autoscalers. Raises Refused for a
+    manifest that cannot be decoded."""
+    objects = applied(change.manifests, simulation.picture)
     simulation.warnings += change.warnings
     workloads: list[tuple[Workload, PodController | None, PodController]] = []
-    for each in change.objects:
+    for each in objects:
         before = simulation.picture.get(each.kind, each.record.key)
         if each.kind in CONTROLLER_KINDS and isinstance(each.record, PodController):
             workloads.append((Workload(each.kind.name, each.record.key), before, each.record))
         elif each.kind == POD and before is None:
             simulation.warnings.append(f"Pod {each.record.key} is new: etpguard does not place it")
-    _change_objects(simulation, change.objects, str(change))
+    _change_objects(simulation, objects, str(change))
     for workload, former, after in workloads:
         _apply_workload(simulation, workload, former, after)
-    for each in change.objects:
+    for each in objects:
         if isinstance(each.record, HorizontalPodAutoscaler):
             _apply_autoscaler(simulation, each.record)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import msgspec
+
 from etpguard.foresight.alternatives import Alternative, Choice
 from etpguard.foresight.changes import (
     Refused,
@@ -17,7 +19,7 @@ from etpguard.foresight.scale_in import outside, victims
 from etpguard.foresight.scheduling import NewPod
 from etpguard.foresight.simulation import Simulation, extended
 from etpguard.foresight.start_time import start_time
-from etpguard.foresight.workloads import new_pod, next_pod
+from etpguard.foresight.workloads import KINDS, new_pod, next_pod
 from etpguard.objects.pod_controllers import PodController
 
 MOST_REPLICAS = 150_000
@@ -54,6 +56,8 @@ def scale(simulation: Simulation, change: Scale) -> None:
     for service in simulation.pods.services_for(new_pod(controller)):
         simulation.evaluator.because(service, f"{change} ({len(pods)} active pods)")
     simulation.step(set(), [replace(each, new=()) for each in made], made)
+    spec = msgspec.structs.replace(controller.spec, replicas=wanted)
+    simulation.world.put(KINDS[workload.kind], [msgspec.structs.replace(controller, spec=spec)])
 
 
 def _scaled_in(
@@ -117,7 +121,8 @@ def rollout(simulation: Simulation, workload: Workload, template: PodController 
     """Replace all pods of the workload, in batches. `template`: the workload as it is then; None for no change."""
     controller = simulation.workloads.get(workload)
     batch = simulation.workloads.batch(workload, controller)
-    keys = frozenset(each.key for each in batch.pods)
+    gone = frozenset.intersection(*(each.gone for each in simulation.alternatives))
+    keys = frozenset(each.key for each in batch.pods) - gone
     missing = min(batch.missing, len(keys))
     one = next_pod(workload, template or controller)
     surges = not missing and not batch.replaced_in_place
