@@ -8,18 +8,18 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from etpguard.assess import Assessment, Outcome
-from etpguard.foresight.alternatives import Alternative, Ground, worlds
+from etpguard.foresight.alternatives import Alternative, Ground
 from etpguard.foresight.bounds import Bounds, bounds, differs, rank, reaches
-from etpguard.foresight.changed_slices import Reach, changed_slices, reach
+from etpguard.foresight.changed_slices import reach
 from etpguard.foresight.eviction import Blocked
 from etpguard.foresight.hosts import hosts_of
 from etpguard.foresight.internal_forecast import InternalEvaluator, InternalPhases
 from etpguard.foresight.pod_ends import ServiceHandOff
 from etpguard.foresight.pods import Pods
 from etpguard.foresight.scheduling import NewPod, Scheduling
+from etpguard.foresight.trials import Trials
 from etpguard.foresight.world import World
 from etpguard.objects import Key
-from etpguard.objects.kinds import SERVICE
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,39 +92,38 @@ class Evaluator:
     def __init__(self, world: World, pods: Pods) -> None:
         self._world = world
         self._pods = pods
-        self.internal = InternalEvaluator(world, pods)
+        self.internal = InternalEvaluator(world)
         self._now = dict(world.engine.assessments)
         self._during: dict[Key, list[Case]] = defaultdict(list)
         self._settled: dict[Key, list[Case]] = defaultdict(list)
         self._because: dict[Key, dict[str, None]] = defaultdict(dict)
-        self._incomplete: set[Key] = set()
+        self.incomplete: set[Key] = set()
+        """The Services with more possible worlds than are tried."""
 
     def touched_by(self, alternatives: Iterable[Alternative]) -> set[Key]:
         """The Services that lose or gain endpoints in one of the alternatives."""
         return {key for losing, new_for in reach(alternatives, self._pods) for key in (*losing, *new_for)}
 
     def during(self, services: Iterable[Key], alternatives: Sequence[Alternative], scheduling: Scheduling) -> None:
-        found, keys = reach(alternatives, self._pods), set(services)
+        trials, keys = self._trials(alternatives, scheduling), set(services)
         for key in keys:
-            self._during[key] += self._cases(key, alternatives, found, scheduling)
-        self.internal.during(keys, alternatives, found, scheduling)
+            self._during[key] += self._cases(key, trials)
+        self.internal.during(keys, trials)
 
     def settled(
         self, services: Iterable[Key], alternatives: Sequence[Alternative], scheduling: Scheduling
     ) -> None:
-        found, keys = reach(alternatives, self._pods), set(services)
+        trials, keys = self._trials(alternatives, scheduling), set(services)
         for key in keys:
-            self._settled[key] += self._cases(key, alternatives, found, scheduling)
-        self.internal.settled(keys, alternatives, found, scheduling)
+            self._settled[key] += self._cases(key, trials)
+        self.internal.settled(keys, trials)
+
+    def _trials(self, alternatives: Sequence[Alternative], scheduling: Scheduling) -> Trials:
+        return Trials(self._world.picture, self._pods, alternatives, scheduling, self.incomplete)
 
     def because(self, service: Key, sentence: str) -> None:
         self._because[service][sentence] = None
         self.internal.because(service, sentence)
-
-    @property
-    def incomplete(self) -> set[Key]:
-        """The Services with more possible worlds than are tried."""
-        return self._incomplete | self.internal.incomplete
 
     @property
     def affected(self) -> set[Key]:
@@ -144,30 +143,13 @@ class Evaluator:
     def _base(self, key: Key) -> Case:
         return Case(self._world.engine.assessments.get(key))
 
-    def _cases(
-        self, key: Key, alternatives: Sequence[Alternative], found: Sequence[Reach], scheduling: Scheduling
-    ) -> list[Case]:
+    def _cases(self, key: Key, trials: Trials) -> list[Case]:
         base = self._world.engine.assessments.get(key)
-        service = self._world.picture.get(SERVICE, key)
-        if service is None or base is None:
-            return [Case(base)]
-        ground: Ground | None = None
-        cases: list[Case] = []
-        for alternative, (losing, new_for) in zip(alternatives, found, strict=True):
-            new = tuple(new_for.get(key, ()))
-            if not new and key not in losing:
-                cases.append(Case(base))
-                continue
-            if ground is None:
-                ground = self._ground(key, base)
-            own = Alternative(alternative.gone, alternative.choices, new)
-            possible = worlds(ground, own, scheduling)
-            if not possible.complete:
-                self._incomplete.add(key)
-            for removed, added in possible.found:
-                slices = changed_slices(self._world.picture, service, removed, added)
-                cases.append(Case(self._world.trial(key, slices)))
-        return cases
+        if base is None:
+            return [Case(None)]
+        return trials.cases(
+            key, Case(base), lambda: self._ground(key, base), lambda slices: Case(self._world.trial(key, slices))
+        )
 
     def _ground(self, key: Key, base: Assessment) -> Ground:
         hosts, fixed = hosts_of(key, self._world.picture)

@@ -12,16 +12,13 @@ from dataclasses import dataclass, field
 
 from etpguard.assess import InternalAssessment, Outcome
 from etpguard.cluster import NodeTable
-from etpguard.foresight.alternatives import Alternative, Ground, worlds
+from etpguard.foresight.alternatives import Alternative, Ground
 from etpguard.foresight.bounds import Bounds, bounds, differs, reaches
-from etpguard.foresight.changed_slices import Reach, changed_slices
 from etpguard.foresight.hosts import hosts_of
-from etpguard.foresight.pods import Pods
-from etpguard.foresight.scheduling import Scheduling
 from etpguard.foresight.start_time import StartTime
+from etpguard.foresight.trials import Trials
 from etpguard.foresight.world import World
 from etpguard.objects import Key
-from etpguard.objects.kinds import SERVICE
 from etpguard.outcomes import severity
 
 
@@ -89,38 +86,24 @@ class InternalPhases:
 class InternalEvaluator:
     """Evaluates the alternatives for one Service at a time, on the picture as the world has it."""
 
-    def __init__(self, world: World, pods: Pods) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
-        self._pods = pods
         self._now = dict(world.engine.internal)
         self._during: dict[Key, list[InternalCase]] = defaultdict(list)
         self._settled: dict[Key, list[InternalCase]] = defaultdict(list)
         self._dark: dict[Key, int] = defaultdict(int)
         self._in_place: dict[Key, StartTime | None] = {}
         self._because: dict[Key, dict[str, None]] = defaultdict(dict)
-        self.incomplete: set[Key] = set()
 
-    def during(
-        self,
-        services: Iterable[Key],
-        alternatives: Sequence[Alternative],
-        found: Sequence[Reach],
-        scheduling: Scheduling,
-    ) -> None:
+    def during(self, services: Iterable[Key], trials: Trials) -> None:
         for key in self._concerned(services):
-            cases = self._cases(key, alternatives, found, scheduling)
+            cases = self._cases(key, trials)
             self._during[key] += cases
-            self._dark[key] |= self._may_go_dark(key, alternatives) | bounds(cases).worst.dark
+            self._dark[key] |= self._may_go_dark(key, trials.alternatives) | bounds(cases).worst.dark
 
-    def settled(
-        self,
-        services: Iterable[Key],
-        alternatives: Sequence[Alternative],
-        found: Sequence[Reach],
-        scheduling: Scheduling,
-    ) -> None:
+    def settled(self, services: Iterable[Key], trials: Trials) -> None:
         for key in self._concerned(services):
-            self._settled[key] += self._cases(key, alternatives, found, scheduling)
+            self._settled[key] += self._cases(key, trials)
 
     def because(self, service: Key, sentence: str) -> None:
         self._because[service][sentence] = None
@@ -161,27 +144,17 @@ class InternalEvaluator:
         before = self._now.get(key)
         return (before.eligible if before else 0) | self._base(key).eligible
 
-    def _cases(
-        self, key: Key, alternatives: Sequence[Alternative], found: Sequence[Reach], scheduling: Scheduling
-    ) -> list[InternalCase]:
+    def _cases(self, key: Key, trials: Trials) -> list[InternalCase]:
         base = self._base(key)
-        service = self._world.picture.get(SERVICE, key)
-        if service is None or base.assessment is None:
+        assessment = base.assessment
+        if assessment is None:
             return [base]
-        cases: list[InternalCase] = []
-        for alternative, (losing, new_for) in zip(alternatives, found, strict=True):
-            new = tuple(new_for.get(key, ()))
-            if not new and key not in losing:
-                cases.append(base)
-                continue
-            own = Alternative(alternative.gone, alternative.choices, new)
-            possible = worlds(self._ground(key, base.assessment), own, scheduling)
-            if not possible.complete:
-                self.incomplete.add(key)
-            for removed, added in possible.found:
-                slices = changed_slices(self._world.picture, service, removed, added)
-                cases.append(InternalCase(self._world.internal_trial(key, slices)))
-        return cases
+        return trials.cases(
+            key,
+            base,
+            lambda: self._ground(key, assessment),
+            lambda slices: InternalCase(self._world.internal_trial(key, slices)),
+        )
 
     def _ground(self, key: Key, base: InternalAssessment) -> Ground:
         hosts, fixed = hosts_of(key, self._world.picture)
