@@ -47,9 +47,9 @@ def service(traffic_policy: str = "Local", **metadata: Any) -> Service:
 
 
 def assessment(
-    outcome: Outcome = Outcome.Blackhole, *, pinned: bool = False, uncovered: int = 0b110
+    outcome: Outcome = Outcome.Blackhole, *, pinned: bool = False, fails: str = "", uncovered: int = 0b110
 ) -> Assessment:
-    check = HealthCheck(OwnNodePort("http"), pins_health_check_node_port=pinned)
+    check = HealthCheck(OwnNodePort("http"), pins_health_check_node_port=pinned, fails_under_cluster=fails)
     targets = NodeTargets(NodeRule(), check)
     consumer = Consumer("Ingress", "default", "web", "alb", "instance", "http", targets)
     return Assessment(

@@ -70,6 +70,11 @@ FAILS: list[tuple[Check, Case, RemediationReason]] = [
         reasons.ASSUMED_RULE,
     ),
     (checks.a_health_check_is_pinned, case(assessment=assessment(pinned=True)), reasons.HEALTH_CHECK_PINNED),
+    (
+        checks.a_health_check_would_fail,
+        case(assessment=assessment(fails="asks / of the pods by HTTP")),
+        reasons.HEALTH_CHECK_WOULD_FAIL,
+    ),
     (checks.others_probe_it, case(probed_by="another"), reasons.PROBED_BY_OTHERS),
     (
         checks.it_shares_its_address,

@@ -55,6 +55,11 @@ NOT_SKIPPED: dict[str, Any] = {"annotations": {"etpguard.dev/skip-remediation": 
         pytest.param(case(assessment=assessment(Outcome.NoTargets)), "OutcomeNeverRemediated", id="NoTargets"),
         pytest.param(case(assessment=assessment(Outcome.Unknown)), "OutcomeNeverRemediated", id="Unknown"),
         pytest.param(case(assessment=assessment(pinned=True)), "HealthCheckPinned", id="pinned health check"),
+        pytest.param(
+            case(assessment=assessment(fails="asks / of the pods by HTTP")),
+            "HealthCheckWouldFail",
+            id="a health check that would fail",
+        ),
         pytest.param(case(probed_by="the health check of x asks it"), "ProbedByOthers", id="probed by others"),
         pytest.param(case(service=service(**SKIPPED)), "SkipAnnotation", id="skip annotation"),
         pytest.param(case(policy(rollbackRequests=["web"])), "RollbackRequested", id="rollback requested"),

@@ -110,6 +110,18 @@ def a_health_check_is_pinned(facts: Facts) -> Reason | None:
     return reasons.HEALTH_CHECK_PINNED.because() if pinned else None
 
 
+def a_health_check_would_fail(facts: Facts) -> Reason | None:
+    for verdict in facts.case.assessment.consumers if facts.case.assessment else ():
+        check = verdict.consumer.check
+        if check is not None and check.fails_under_cluster:
+            controller = verdict.consumer.controller
+            return reasons.HEALTH_CHECK_WOULD_FAIL.because(
+                f"under Cluster, the health check of {controller} {check.fails_under_cluster}, so it may fail on "
+                "every node"
+            )
+    return None
+
+
 def others_probe_it(facts: Facts) -> Reason | None:
     probed_by = facts.case.probed_by
     if not probed_by and not facts.governing.ignores_probes_from_other_namespaces:
@@ -218,6 +230,7 @@ NEVER_LIFTED: tuple[Check, ...] = (
     the_outcome_is_never_remediated,
     the_outcome_rests_on_an_assumed_rule,
     a_health_check_is_pinned,
+    a_health_check_would_fail,
     others_probe_it,
     it_shares_its_address,
     it_is_annotated,

@@ -92,6 +92,12 @@ HEALTH_CHECK_PINNED = RemediationReason(
     "a health check is set to the healthCheckNodePort, and Cluster removes this port",
     "Set the health check to the traffic port",
 )
+HEALTH_CHECK_WOULD_FAIL = RemediationReason(
+    "HealthCheckWouldFail",
+    "Cluster moves a health check from the healthCheckNodePort to a node port, where it may fail on every node",
+    "Set the path of the check to one that the pods answer, or let the check only connect. Give each port of the "
+    "Service a node port. `etpguard explain` says what the check then does. Or set Cluster by hand",
+)
 PROBED_BY_OTHERS = RemediationReason(
     "ProbedByOthers",
     "the health check of another Service's load balancer probes a port of this Service, and Cluster would change "
@@ -263,6 +269,7 @@ LEFT_ALONE = (
     OUTCOME_NEVER_REMEDIATED,
     ASSUMED_RULE,
     HEALTH_CHECK_PINNED,
+    HEALTH_CHECK_WOULD_FAIL,
     PROBED_BY_OTHERS,
     SHARED_ADDRESS,
     SKIP_ANNOTATION,

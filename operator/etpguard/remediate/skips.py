@@ -17,6 +17,7 @@ _ANNOUNCED = frozenset(
         reasons.NETWORK_POLICY,
         reasons.SOURCE_IP_LOSS_REFUSED,
         reasons.HEALTH_CHECK_PINNED,
+        reasons.HEALTH_CHECK_WOULD_FAIL,
         reasons.DRIFT,
         reasons.REFUSED,
     )

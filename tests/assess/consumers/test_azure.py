@@ -256,6 +256,58 @@ def test_a_pinned_probe_is_taken_away_before_a_change_to_cluster() -> None:
     assert any(f"First remove {PROBE_PORT}:" in text for text in advice)
 
 
+def under_cluster(annotations: dict[str, str], *ports: Json) -> tuple[list[str], set[str]]:
+    """The advice to change the policy, and the reasons why the check may fail then."""
+    subject = service(annotations=annotations, ports=ports, ingress=[{"ip": "203.0.113.7"}])
+    names = [each["name"] for each in ports]
+    made = world(subject, endpoints("a", ports=names), *nodes("azure"))
+    checks = [verdict.consumer.check for verdict in made.assessment.consumers]
+    advice = [text for text in made.advice() if text.startswith("Let every node forward")]
+    return advice, {check.fails_under_cluster for check in checks if check is not None}
+
+
+HTTP = {**port(), "appProtocol": "http"}
+HTTPS = {**port("https", 443, 30443), "appProtocol": "https"}
+NO_PORT = port(node_port=0)
+
+
+@pytest.mark.parametrize(
+    ("annotations", "ports", "fails", "advised"),
+    [
+        pytest.param({}, [port()], "", "", id="a check that connects"),
+        pytest.param(
+            {}, [HTTP], "asks / of the pods by HTTP", "asks / of the pods by HTTP", id="appProtocol, path /"
+        ),
+        pytest.param(
+            {}, [HTTPS, HTTP], "asks / of the pods by HTTPS", "asks / of the pods by HTTPS", id="each port counts"
+        ),
+        pytest.param({ALL_PATH: "/up"}, [HTTP], "", "asks /up of the pods by HTTP", id="a person wrote the path"),
+        pytest.param({OWN_PATH: "/up"}, [HTTP], "", "asks /up of the pods by HTTP", id="that of the port"),
+        pytest.param(
+            {OWN_PATH: "/up"}, [HTTP, HTTPS], "asks / of the pods by HTTPS", "asks /up of", id="of one port alone"
+        ),
+        pytest.param({NO_PROBE: "true"}, [HTTP], "", "", id="no probe at all"),
+        pytest.param({PROBE_PORT: "80"}, [HTTP], "", "", id="its own probe port, which stays"),
+        pytest.param({NO_RULE: "true"}, [HTTP, port("admin", 81, 30081)], "", "", id="no rule"),
+        pytest.param({}, [NO_PORT], "probes port 0, since port http has no", "First give each port", id="port 0"),
+        pytest.param(ONE_RULE, [port(), HTTPS], "", "", id="one rule: the probe of the first TCP port"),
+        pytest.param(ONE_RULE, [HTTP], "asks / of the pods by HTTP", "asks / of the pods", id="one rule by HTTP"),
+        pytest.param(PROXIED, [HTTP], "", "", id="on the node port already"),
+    ],
+)
+def test_what_the_probe_asks_under_cluster(
+    annotations: dict[str, str], ports: list[Json], fails: str, advised: str
+) -> None:
+    """azure_loadbalancer_healthprobe.go buildHealthProbeRulesForPort without the probe of the healthCheckNodePort;
+    Azure/AKS issues 2903, 3210."""
+    advice, found = under_cluster(annotations, *ports)
+    (reason,) = found
+    assert reason.startswith(fails)
+    assert bool(reason) is bool(fails)
+    assert all(advised in text for text in advice)
+    assert advised or not any("The check then" in text for text in advice)
+
+
 EXCLUDE, MANAGED = "node.kubernetes.io/exclude-from-external-load-balancers", "kubernetes.azure.com/managed"
 OUTSIDE = "kubernetes.azure.com/resource-group"
 

@@ -114,6 +114,34 @@ def test_a_check_by_http_then_asks_the_pods(scheme: str, annotations: dict[str, 
 def test_exoscale_checks_the_pods_by_http_even_without_the_port() -> None:
     annotations = {f"{EXOSCALE}mode": "http", f"{EXOSCALE}uri": "/healthz"}
     made = world(at_an_address(annotations), endpoints("a"), *nodes("exoscale"))
+    check = made.consumer().consumer.check
+    assert check is not None
+    assert check.fails_under_cluster == "asks /healthz of the pods by HTTP"
     (text,) = [each for each in made.advice() if each.startswith("Let every node forward")]
     assert "First remove" not in text
     assert "The check then asks /healthz of the pods by HTTP" in text
+
+
+CLOUDSCALE = "k8s.cloudscale.ch/loadbalancer-health-monitor-"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "fails"),
+    [
+        ({}, ""),
+        ({f"{CLOUDSCALE}type": "tcp"}, ""),
+        ({f"{CLOUDSCALE}type": "http"}, "asks / of the pods by HTTP"),
+        (
+            {f"{CLOUDSCALE}type": "https", f"{CLOUDSCALE}http": '{"url_path": "/livez"}'},
+            "asks /livez of the pods by HTTPS",
+        ),
+    ],
+)
+def test_cloudscale_checks_the_pods_by_its_type(annotations: dict[str, str], fails: str) -> None:
+    """reconcile.go healthMonitorForPort: the type and the options of HTTP count under Cluster."""
+    made = world(at_an_address(annotations), endpoints("a"), *nodes("cloudscale"))
+    check = made.consumer().consumer.check
+    assert check is not None
+    assert check.fails_under_cluster == fails
+    (text,) = [each for each in made.advice() if each.startswith("Let every node forward")]
+    assert (f"First set {CLOUDSCALE}type to tcp" in text) is bool(fails)

@@ -25,7 +25,7 @@ from etpguard.assess.consumers.load_balancers import (
     sole_cloud,
     standard_check,
 )
-from etpguard.assess.consumers.remedies import drop_annotation, health_checked, unpin
+from etpguard.assess.consumers.remedies import asks_the_pods, drop_annotation, health_checked, unpin
 from etpguard.assess.consumers.targets import (
     CheckSettings,
     HealthCheck,
@@ -158,11 +158,13 @@ class AzureLoadBalancer(BaseFamily):
             recognition = recognition._replace(assumptions=(*recognition.assumptions, _SEVERAL))
         balancer = Balancer.of(service, "cloud-provider/azure", recognition)
         sctp = any(port.transport == "SCTP" and _has_rule(service, port) for port in service.ports)
+        fails = _fails_under_cluster(service)
         for port in service.ports:
             if _has_rule(service, port):
                 targets = _targets(service, port, view, rule, sctp=sctp)
                 if isinstance(targets, NodeTargets) and not targets.no_target:
-                    targets = replace(targets, none_healthy=NoneHealthy.SENDS_TO_NONE, otherwise=otherwise)
+                    check, none = replace(targets.check, fails_under_cluster=fails), NoneHealthy.SENDS_TO_NONE
+                    targets = replace(targets, check=check, none_healthy=none, otherwise=otherwise)
                 yield balancer.consumer(port, targets)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
@@ -183,7 +185,7 @@ class AzureLoadBalancer(BaseFamily):
             keys = (of_port(port, "health-probe_port") for port in service.ports)
             pinned = next((key for key in keys if key in annotations), "")
             extra = unpin(pinned) if pinned else ""
-        yield from health_checked(service, verdict, nodes, extra=extra)
+        yield from health_checked(service, verdict, nodes, extra=f"{extra} {_before_cluster(service)}".strip())
 
 
 class AzureApplicationGateway(BaseFamily):
@@ -284,9 +286,7 @@ def _checked(service: Service, port: ServicePort, view: View, rule: NodeRule, *,
     if port.transport != "TCP" or not (written or proxied):
         return NodeTargets(rule, UNCHECKED if proxied else standard_check(service))
     protocol = _protocol(service, port)
-    own_path = of_port(port, "health-probe_request-path")
-    path = "" if protocol == "TCP" else annotations.get(own_path, annotations.get(_PATH, "/"))
-    settings = CheckSettings(written or "node port", protocol, path)
+    settings = CheckSettings(written or "node port", protocol, "" if protocol == "TCP" else _path(service, port))
     if not written:
         return NodeTargets(rule, HealthCheck(OwnNodePort(port.label), settings))
     number = port_number(written)
@@ -301,6 +301,58 @@ def _checked(service: Service, port: ServicePort, view: View, rule: NodeRule, *,
         probe = on_health_check_node_port(protocol)
         return NodeTargets(rule, HealthCheck(probe, settings, pins_health_check_node_port=True))
     return NodeTargets(rule, view.check_on(number, service, settings))
+
+
+def _moved(service: Service) -> list[ServicePort]:
+    """The TCP ports whose probe `Cluster` moves from the healthCheckNodePort to their node port. One rule for all
+    ports has the probe of the first of them: getExpectedLBRules."""
+    tcp = [port for port in service.ports if port.transport == "TCP"]
+    if _one_rule(service):
+        tcp = tcp[:1]
+    else:
+        tcp = [p for p in tcp if _has_rule(service, p) and not _is_true(service, of_port(p, "no_probe_rule"))]
+    if _is_true(service, _PLS) and _is_true(service, _PLS_PROXY):
+        return []
+    number = str(service.spec.health_check_node_port or "")
+    written = {port: service.annotations.get(of_port(port, "health-probe_port"), "").strip() for port in tcp}
+    return [port for port in tcp if written[port] in ("", number)]
+
+
+def _under_cluster(service: Service, port: ServicePort) -> CheckSettings:
+    protocol = _protocol(service, port)
+    return CheckSettings("node port", protocol, "" if protocol == "TCP" else _path(service, port))
+
+
+def _fails_under_cluster(service: Service) -> str:
+    """A person who wrote a path has chosen what the pods answer, since it counts for nothing else under Local."""
+    for port in _moved(service):
+        check, own_path = _under_cluster(service, port), of_port(port, "health-probe_request-path")
+        if not port.node_port and service.uid:
+            return f"probes port 0, since port {port.label or port.port} has no node port"
+        if check.protocol != "TCP" and own_path not in service.annotations and _PATH not in service.annotations:
+            return f"asks {check.path} of the pods by {check.protocol}"
+    return ""
+
+
+def _before_cluster(service: Service) -> str:
+    """What to do before a change to `Cluster`. With the cloud config's clusterServiceLoadBalancerHealthProbeMode
+    "shared", all Services with `Cluster` have one probe, of kube-proxy."""
+    moved = _moved(service)
+    if any(not port.node_port and service.uid for port in moved):
+        return (
+            "First give each port of the Service a node port: the probe then uses it, and fails on port 0, unless "
+            "the cluster uses the shared probe."
+        )
+    asked = next((check for p in moved if (check := _under_cluster(service, p)).protocol != "TCP"), None)
+    if asked is None:
+        return ""
+    return f"{asks_the_pods(asked)} {_PATH} sets the path. A cluster with the shared probe needs no such step."
+
+
+def _path(service: Service, port: ServicePort) -> str:
+    """azure_loadbalancer_healthprobe.go "Select request path"."""
+    annotations = service.annotations
+    return annotations.get(of_port(port, "health-probe_request-path"), annotations.get(_PATH, "/"))
 
 
 def _protocol(service: Service, port: ServicePort) -> str:

@@ -40,6 +40,9 @@ class HealthCheck(Struct, frozen=True):
     """None where no API object shows the settings."""
     pins_health_check_node_port: bool = False
     """Whether somebody set its port to the healthCheckNodePort, which `Cluster` removes."""
+    fails_under_cluster: str = ""
+    """Why it may fail on every node under `Cluster`, which moves it to the node port, as a clause that starts with
+    a verb; "" if nothing shows that."""
     proxy_protocol: bool = False
     """Whether the load balancer sends a PROXY protocol header, in health checks too."""
     reads: frozenset[Key] = frozenset()

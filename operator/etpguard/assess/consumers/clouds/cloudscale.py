@@ -7,6 +7,7 @@ import json
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood
+from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import CLOUDSCALE
 from etpguard.assess.consumers.load_balancers import NO_NODE, OLDER_CLOUD_NODES, standard_check, standard_settings
@@ -19,6 +20,7 @@ from etpguard.objects import Service, ServicePort
 
 PREFIX = "k8s.cloudscale.ch/loadbalancer-"
 MONITOR_HTTP = f"{PREFIX}health-monitor-http"
+MONITOR_TYPE = f"{PREFIX}health-monitor-type"
 SUBNETS = f"{PREFIX}listener-allowed-subnets"
 
 _SUBNETS_NOT_KNOWN = Reason(
@@ -70,7 +72,7 @@ class Cloudscale(CheckedCloud):
         return PossibleNodes(targets.rule, reason, sends_to_one=readable, fewest=NO_NODE)
 
     def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
-        path = "/livez"
+        path, asked = "/livez", "/"
         check = standard_check(service)
         text = service.annotations.get(MONITOR_HTTP, "{}")
         if text != "{}":
@@ -81,9 +83,22 @@ class Cloudscale(CheckedCloud):
             codes = options.get("expected_codes") if isinstance(options, dict) else None
             if not isinstance(options, dict) or not isinstance(codes, list | None):
                 return not_understood(service, MONITOR_HTTP)
-            path = str(options.get("url_path") or "/")[:253]
+            path = asked = str(options.get("url_path") or "/")[:253]
             if any(str(code)[:1] == "5" for code in codes or ()):
                 check = replace(check, probe=HealthCheckNodePort(any_answer=True))
             elif codes and not any(str(code) in ("200", "2xx") for code in codes):
                 return not_understood(service, MONITOR_HTTP)
-        return replace(check, settings=replace(standard_settings(service), path=path))
+        # By type tcp, the default, it only connects under Cluster.
+        protocol = service.annotations.get(MONITOR_TYPE, "").upper()
+        fails = f"asks {asked[:80]} of the pods by {protocol}" if protocol in ("HTTP", "HTTPS") else ""
+        settings = replace(standard_settings(service), path=path)
+        return replace(check, settings=settings, fails_under_cluster=fails)
+
+    def before_cluster(self, service: Service, verdict: ConsumerVerdict) -> str:
+        check = verdict.consumer.check
+        if check is None or not check.fails_under_cluster:
+            return ""
+        return (
+            f"First set {MONITOR_TYPE} to tcp if the pods do not answer the check, which then "
+            f"{check.fails_under_cluster}."
+        )

@@ -85,7 +85,8 @@ class Exoscale(CheckedCloud):
             settings = CheckSettings(
                 str(service.spec.health_check_node_port or "healthCheckNodePort"), mode.upper(), path
             )
-            return HealthCheck(on_health_check_node_port(mode), settings)
+            fails = f"asks {path[:80]} of the pods by {mode.upper()}" if path else ""
+            return HealthCheck(on_health_check_node_port(mode), settings, fails_under_cluster=fails)
         number = port_number(text)
         if number is None:
             return not_understood(service, CHECK_PORT)
