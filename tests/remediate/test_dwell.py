@@ -15,11 +15,11 @@ from tests.remediate.stage import CRDS
 def test_a_circuit_breaker_is_remembered_for_the_longest_cool_down() -> None:
     """Policies and namespaces come and go, and each has a breaker."""
     history = DwellHistory()
-    assert history.share("policy", True, 10.0) == 10.0
+    assert history.note_breaker("policy", True, 10.0) == 10.0
     history.forget((), 10.0 + LONGEST_COOLDOWN - 1)
-    assert history.share("policy", False, 10.0 + LONGEST_COOLDOWN - 1) == 10.0
+    assert history.note_breaker("policy", False, 10.0 + LONGEST_COOLDOWN - 1) == 10.0
     history.forget((), 10.0 + LONGEST_COOLDOWN)
-    assert history.share("policy", False, 10.0 + LONGEST_COOLDOWN) is None
+    assert history.note_breaker("policy", False, 10.0 + LONGEST_COOLDOWN) is None
 
 
 @pytest.mark.parametrize("crd", ["coveragepolicies", "clustercoveragepolicies"])

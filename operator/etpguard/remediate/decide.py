@@ -16,8 +16,8 @@ from etpguard.assess import Reason
 from etpguard.objects import PolicyRef, Remediation
 from etpguard.objects.policies import Budget
 from etpguard.objects.times import rfc3339
-from etpguard.remediate import checks, reasons
-from etpguard.remediate.amounts import amount
+from etpguard.remediate import breakers, checks, reasons
+from etpguard.remediate.breakers import Cooling, Open
 from etpguard.remediate.budgets import seconds_left
 from etpguard.remediate.facts import Case, Ledger, Share, everywhere, reference
 from etpguard.remediate.governing import Governing, requests_rollback
@@ -141,16 +141,13 @@ def unasked_rollback(case: Case, now: float) -> bool:
 
 def _rollback_waits(ledger: Ledger, now: float) -> tuple[Reason, float] | None:
     """What delays an automatic rollback, and for how many seconds."""
-    share = ledger.rollback_share
-    most = amount(ledger.rollback_breaker.uncovered_services_less_than_or_equal_to, share.of)
-    if share.in_need > most and share.tripped_at is not None:
-        left = share.tripped_at + ledger.rollback_breaker.storm_cooldown_seconds - now
-        if left > 0:
-            many = (
-                f"rollbacks are due for {share.in_need} of {share.of} remediated Services; wait until "
-                f"{_time(now + left)}"
-            )
-            return reasons.TOO_MANY_ROLLBACKS.because(many), left
+    share, breaker = ledger.rollback_share, ledger.rollback_breaker
+    until = breakers.cools_until(breaker, share)
+    if share.in_need > breakers.most(breaker, share.of) and until > now:
+        many = (
+            f"rollbacks are due for {share.in_need} of {share.of} remediated Services; wait until {_time(until)}"
+        )
+        return reasons.TOO_MANY_ROLLBACKS.because(many), until - now
     left = seconds_left(ledger.rollback_budget, ledger.rollbacks, share.of, now)
     if left <= 0:
         return None
@@ -178,17 +175,17 @@ def _shared_wait(
     for policy, breaker in [*governing.breakers, (None, ledger.breaker)]:
         uid, name = (policy.uid, f"{policy.kind} {policy.key}") if policy else ("", "the operator")
         share = ledger.shares.get(uid, Share(0, 0)) if uid else everywhere(ledger, namespace)
-        most = amount(breaker.uncovered_services_less_than_or_equal_to, share.of)
-        if share.in_need > most:
-            limit = breaker.uncovered_services_less_than_or_equal_to
-            many = f"{services_in_need(share)} of {name} {'needs' if share.in_need == 1 else 'need'} remediation"
-            allowed = f"{most} ({limit})" if str(limit) != str(most) else str(most)
-            return reasons.TOO_MANY_AFFECTED.because(f"{many}; the limit is {allowed}"), None
-        if share.tripped_at is not None:
-            left = share.tripped_at + breaker.storm_cooldown_seconds - now
-            if left > 0:
-                why = f"the circuit breaker of {name} was open shortly before; wait until {_time(now + left)}"
-                return reasons.STORM_COOLDOWN.because(why), left
+        match breakers.state(breaker, share, now):
+            case Open(most):
+                limit = breaker.uncovered_services_less_than_or_equal_to
+                many = (
+                    f"{services_in_need(share)} of {name} {'needs' if share.in_need == 1 else 'need'} remediation"
+                )
+                allowed = f"{most} ({limit})" if str(limit) != str(most) else str(most)
+                return reasons.TOO_MANY_AFFECTED.because(f"{many}; the limit is {allowed}"), None
+            case Cooling(until):
+                why = f"the circuit breaker of {name} was open shortly before; wait until {_time(until)}"
+                return reasons.STORM_COOLDOWN.because(why), until - now
     for policy, number, budget in [*governing.budgets, (None, 0, ledger.budget)]:
         left = _budget_wait(ledger, policy.uid if policy else "", number, budget, now)
         if left > 0:

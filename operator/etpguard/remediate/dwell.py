@@ -81,7 +81,7 @@ class DwellHistory:
         self._tried = {uid: what for uid, what in self._tried.items() if uid in uids}
         self._tripped = {policy: at for policy, at in self._tripped.items() if now < at + LONGEST_COOLDOWN}
 
-    def share(self, policy: str, too_many: bool, now: float) -> float | None:
+    def note_breaker(self, policy: str, too_many: bool, now: float) -> float | None:
         """Note whether a circuit breaker is open. Returns when it last was; None if no cool-down lasts as long."""
         if too_many:
             self._tripped[policy] = now

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from etpguard.assess import Assessment, Outcome
 from etpguard.objects import Key, Remediation, times
 from etpguard.objects.policies import Budget, CoveragePolicy, TriggerIf
-from etpguard.remediate.amounts import amount
+from etpguard.remediate import breakers
 from etpguard.remediate.decide import unasked_rollback
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.facts import Case, Ledger, Share, in_need
@@ -83,8 +83,7 @@ class LedgerKeeper:
             # The operator's breaker counts all Services that it assesses: a common cause ends at no policy.
             of = len(matched[uid]) if uid else len(self._assessments)
             many += 0 if uid else self._losing_beside(needy)
-            most = amount(trigger.uncovered_services_less_than_or_equal_to, of)
-            tripped = self._history.share(uid, many > most, monotonic)
+            tripped = self._history.note_breaker(uid, many > breakers.most(trigger, of), monotonic)
             shares[uid] = Share(many, of, None if tripped is None else wall - (monotonic - tripped))
             for key in keys:
                 if spent[key]:
@@ -149,7 +148,7 @@ class LedgerKeeper:
     def _rollback_share(self, cases: Iterable[Case], monotonic: float, wall: float) -> Share:
         remediated = [c for c in cases if c.remediation and c.remediation.in_force_for(c.service.uid)]
         due = sum(unasked_rollback(case, wall) for case in remediated)
-        most = amount(self._limits.rollback_breaker.uncovered_services_less_than_or_equal_to, len(remediated))
+        most = breakers.most(self._limits.rollback_breaker, len(remediated))
         since = self._history.rollback_storm(due > most, monotonic)
         return Share(due, len(remediated), None if since is None else wall - (monotonic - since))
 
@@ -158,7 +157,7 @@ class LedgerKeeper:
         other namespace at most half of what the breaker allows. Where that is none, other namespaces count one
         each if they are two or more. So no single other namespace can open it."""
         of = len(self._assessments)
-        most = amount(self._limits.breaker.uncovered_services_less_than_or_equal_to, of)
+        most = breakers.most(self._limits.breaker, of)
         counts: dict[str, int] = defaultdict(int)
         for key, assessment in self._assessments.items():
             counts[key.namespace] += key in needy or assessment.outcome in _LOST
@@ -171,7 +170,7 @@ class LedgerKeeper:
             if not cap:
                 others = affected - (own > 0)
                 others = others if others >= 2 else 0
-            tripped = self._history.share(f"namespace/{namespace}", own + others > most, monotonic)
+            tripped = self._history.note_breaker(f"namespace/{namespace}", own + others > most, monotonic)
             found[namespace] = Share(own + others, of, None if tripped is None else wall - (monotonic - tripped))
         return found
 

@@ -11,8 +11,8 @@ from etpguard.assess import Outcome, Reason
 from etpguard.objects import Key
 from etpguard.objects.policies import CoveragePolicy, TriggerIf
 from etpguard.objects.times import rfc3339
-from etpguard.remediate import reasons
-from etpguard.remediate.amounts import amount
+from etpguard.remediate import breakers, reasons
+from etpguard.remediate.breakers import Cooling, Open
 from etpguard.remediate.budgets import allowed
 from etpguard.remediate.decide import Action, Decision
 from etpguard.remediate.facts import Case, Round, Share, everywhere
@@ -110,17 +110,18 @@ def _barred(policy: CoveragePolicy, round_: Round, now: float) -> Reason | None:
 
 
 def _tripped(breaker: TriggerIf, share: Share | None, whose: str, now: float) -> Reason | None:
-    limit = breaker.uncovered_services_less_than_or_equal_to
     if share is None:
         return None
-    if share.in_need > amount(limit, share.of):
-        many = f"{share.in_need} of {share.of}, more than {limit}, of {whose} Services need remediation"
-        return reasons.TOO_MANY_AFFECTED.because(many)
-    ends = (share.tripped_at or 0.0) + breaker.storm_cooldown_seconds
-    if share.tripped_at is not None and now < ends:
-        recently = f"more than {limit} of {whose} Services needed remediation recently"
-        return reasons.STORM_COOLDOWN.because(f"{recently}; wait until {rfc3339(math.ceil(ends))}")
-    return None
+    limit = breaker.uncovered_services_less_than_or_equal_to
+    match breakers.state(breaker, share, now):
+        case Open():
+            many = f"{share.in_need} of {share.of}, more than {limit}, of {whose} Services need remediation"
+            return reasons.TOO_MANY_AFFECTED.because(many)
+        case Cooling(until):
+            recently = f"more than {limit} of {whose} Services needed remediation recently"
+            return reasons.STORM_COOLDOWN.because(f"{recently}; wait until {rfc3339(math.ceil(until))}")
+        case None:
+            return None
 
 
 def _remediations(cases: list[Case]) -> list[Json]:
