@@ -22,6 +22,12 @@ def last_value(arguments: Sequence[str], name: str) -> str | None:
     return found
 
 
+def switch(arguments: Sequence[str], name: str) -> str | None:
+    """The value of the last argument of this name, which is "true" without one; None where there is none."""
+    found = last_value(arguments, name)
+    return "true" if found == "" else found
+
+
 def values_of(arguments: Sequence[str], name: str) -> list[str]:
     """The values of all arguments of this name, for one that may be repeated."""
     return [value for _, value in _parsed(arguments, (name,)) if value is not None]

@@ -20,6 +20,7 @@ CONTAINER_ARGUMENTS = (
     "proxy-mode",
     "healthz-bind-address",
     "nodeport-addresses",
+    "ipvs-strict-arp",
     "run-service-proxy",
     "service-external-ip-range",
     "source",
@@ -49,7 +50,7 @@ CONFIG_KEYS = frozenset(
     }
 )
 """Keys of a ConfigMap with one value each. Cilium 1.20.2 pkg/option/config.go."""
-_KUBE_PROXY = (("mode",), ("healthzBindAddress",), ("nodePortAddresses",))
+_KUBE_PROXY = (("mode",), ("healthzBindAddress",), ("nodePortAddresses",), ("ipvs", "strictARP"))
 CONFIG_FILES: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "config.conf": _KUBE_PROXY,
     "config": _KUBE_PROXY,

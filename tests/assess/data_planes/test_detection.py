@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from etpguard.assess import DataPlane
+from etpguard.assess.data_planes.kube_proxy import answers_arp_everywhere
 from etpguard.assess.data_planes.mixed import Rules
 from etpguard.objects import named
 from tests.assess.data_planes.clusters import (
@@ -676,3 +677,43 @@ def test_at_which_addresses_kube_proxy_serves_node_ports(items: list[Json], expe
 def test_at_which_addresses_k3s_serves_node_ports(given: list[str], expected: bool) -> None:
     found = detect([node("a", annotations=args("k3s", "server", *given))])
     assert bool(Rules(found.planes).serves_one_address & 1) is expected
+
+
+@pytest.mark.parametrize(
+    ("items", "expected"),
+    [
+        pytest.param([KUBE_PROXY, proxy_config("{mode: ipvs, ipvs: {strictARP: false}}")], True, id="off"),
+        pytest.param([KUBE_PROXY, proxy_config("{mode: ipvs, ipvs: {strictARP: true}}")], False, id="on"),
+        pytest.param([KUBE_PROXY, proxy_config("{mode: ipvs, ipvs: {scheduler: rr}}")], True, id="the default"),
+        pytest.param([KUBE_PROXY, proxy_config("{mode: ipvs, ipvs: null}")], True, id="null"),
+        pytest.param(
+            [KUBE_PROXY, proxy_config("{mode: iptables, ipvs: {strictARP: false}}")], False, id="iptables"
+        ),
+        pytest.param([daemon_set("kube-proxy", args=["--proxy-mode=ipvs"])], True, id="by arguments"),
+        pytest.param(
+            [daemon_set("kube-proxy", args=["--proxy-mode=ipvs", "--ipvs-strict-arp"])], False, id="a bare switch"
+        ),
+        pytest.param(
+            [daemon_set("kube-proxy", args=["--proxy-mode=ipvs", "--ipvs-strict-arp=false"])],
+            True,
+            id="switched off",
+        ),
+    ],
+)
+def test_whether_every_node_answers_arp(items: list[Json], expected: bool) -> None:
+    assert answers_arp_everywhere(detect([A, *items]).planes.groups[0].plane) is expected
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        pytest.param([], True, id="default"),
+        pytest.param(["--kube-proxy-arg=ipvs-strict-arp=true"], False, id="on"),
+        pytest.param(["--kube-proxy-arg=--ipvs-strict-arp"], False, id="a bare switch"),
+        pytest.param(["--kube-proxy-arg=ipvs-strict-arp=false"], True, id="off"),
+    ],
+)
+def test_whether_every_node_of_k3s_answers_arp(given: list[str], expected: bool) -> None:
+    given = ["--kube-proxy-arg=proxy-mode=ipvs", *given]
+    found = detect([node("a", annotations=args("k3s", "server", *given))])
+    assert answers_arp_everywhere(found.planes.groups[0].plane) is expected

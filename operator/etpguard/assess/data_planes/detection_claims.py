@@ -19,6 +19,7 @@ from etpguard.assess.data_planes.interface import (
     HEALTHZ_BESIDE,
     HEALTHZ_DECIDED_BY,
     NODE_PORTS,
+    STRICT_ARP,
     DataPlane,
     KnownDataPlane,
 )
@@ -275,7 +276,8 @@ def _own_settings(signs: NodeSigns, cluster: Cluster | None) -> tuple[tuple[str,
         if signs.embedded.healthz is None:
             return ((HEALTHZ_DECIDED_BY, f"a configuration file on the nodes of {signs.embedded.program}"),)
         node_ports = ((NODE_PORTS, signs.embedded.node_ports),) if signs.embedded.node_ports else ()
-        return ((HEALTHZ_ADDRESS, signs.embedded.healthz), *node_ports)
+        strict_arp = ((STRICT_ARP, signs.embedded.strict_arp),) if signs.embedded.strict_arp else ()
+        return ((HEALTHZ_ADDRESS, signs.embedded.healthz), *node_ports, *strict_arp)
     if signs.microk8s:
         where = "--healthz-bind-address in /var/snap/microk8s/current/args/kube-proxy on the nodes"
         return (

@@ -45,6 +45,8 @@ class Embedded(NamedTuple):
     """k3s pkg/daemons/agent/agent_linux.go and agent_windows.go kubeProxyArgs; RKE2 takes them from there."""
     node_ports: str = ""
     """kube-proxy's `nodeport-addresses`."""
+    strict_arp: str = ""
+    """kube-proxy's `ipvs-strict-arp`."""
 
 
 class NodeSigns(NamedTuple):
@@ -139,12 +141,17 @@ def _embedded(program: str, text: str | None) -> Embedded | None:
     found = Embedded(program, role, disabled is not None and disabled.lower() in ("", "1", "t", "true"), "")
     given = {}
     for argument in values_of(rest, "kube-proxy-arg"):
-        name, _, value = argument.partition("=")
-        given[name.lstrip("-")] = value
+        name, equals, value = argument.partition("=")
+        given[name.lstrip("-")] = value if equals else "true"
     mode = given.get("proxy-mode", "")
     healthz = None if "config" in given else given.get("healthz-bind-address", found.healthz)
     node_ports = given.get("nodeport-addresses", "")
-    return found._replace(mode=mode if mode in KUBE_PROXY_MODES else "", healthz=healthz, node_ports=node_ports)
+    return found._replace(
+        mode=mode if mode in KUBE_PROXY_MODES else "",
+        healthz=healthz,
+        node_ports=node_ports,
+        strict_arp=given.get("ipvs-strict-arp", ""),
+    )
 
 
 class _Gateway(msgspec.Struct, gc=False, rename="kebab"):

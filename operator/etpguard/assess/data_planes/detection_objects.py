@@ -7,9 +7,9 @@ from typing import Any
 
 from etpguard.assess.data_planes.detection_cilium import CiliumConfiguration, Statement
 from etpguard.assess.data_planes.detection_nodes import KUBE_PROXY_MODES
-from etpguard.assess.data_planes.interface import CALICO_HEALTHZ, HEALTHZ_ADDRESS, NODE_PORTS
+from etpguard.assess.data_planes.interface import CALICO_HEALTHZ, HEALTHZ_ADDRESS, NODE_PORTS, STRICT_ARP
 from etpguard.objects import named
-from etpguard.objects.arguments import last_value, values_of
+from etpguard.objects.arguments import last_value, switch, values_of
 from etpguard.objects.calico import FelixConfiguration, Installation
 from etpguard.objects.named import Listed, NamedObject, NamedObjects
 from etpguard.objects.openshift import OpenShiftNetwork
@@ -192,12 +192,17 @@ class Objects:
         for conf in self._kube_proxy_files():
             values = conf or {}
             found = {name: _text(values.get(name) or "") or None for name in ("healthzBindAddress", NODE_PORTS)}
-            return _settings(found["healthzBindAddress"], found[NODE_PORTS])
+            strict = values.get("ipvs", {}).get(STRICT_ARP)
+            return _settings(
+                found["healthzBindAddress"], found[NODE_PORTS], None if strict is None else _text(strict)
+            )
         arguments = self._arguments(named.KUBE_PROXY_DAEMON_SET)
         if last_value(arguments, "config"):
             return None
         return _settings(
-            last_value(arguments, "healthz-bind-address"), ",".join(values_of(arguments, "nodeport-addresses"))
+            last_value(arguments, "healthz-bind-address"),
+            ",".join(values_of(arguments, "nodeport-addresses")),
+            switch(arguments, "ipvs-strict-arp"),
         )
 
     def _kube_proxy_files(self) -> Iterator[dict[str, Any] | None]:
@@ -216,9 +221,12 @@ class Objects:
         return [argument for container in (found.containers if found else ()) for argument in container.args or ()]
 
 
-def _settings(healthz: str | None, node_ports: str | None) -> tuple[tuple[str, str], ...] | None:
+def _settings(
+    healthz: str | None, node_ports: str | None, strict_arp: str | None
+) -> tuple[tuple[str, str], ...] | None:
     found = [(HEALTHZ_ADDRESS, healthz)] if healthz is not None else []
-    return tuple(found + ([(NODE_PORTS, node_ports)] if node_ports else [])) or None
+    found += [(NODE_PORTS, node_ports)] if node_ports else []
+    return tuple(found + ([(STRICT_ARP, strict_arp)] if strict_arp else [])) or None
 
 
 def _mode(text: str) -> str:

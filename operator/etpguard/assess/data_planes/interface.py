@@ -22,7 +22,7 @@ The names of `KnownDataPlane.settings` are those of the data plane's own configu
 | antrea | keys of antrea-agent.conf: `serviceProxyName`, `skipServices` (separated by commas), `proxyLoadBalancerIPs`, `disableServiceHealthCheckServer`, `serviceHealthCheckServerBindAddress`; `healthz-of-kube-proxy`: what kube-proxy answers on port 10256 if it runs beside Antrea, "true", "false" or why that is not known; not known if it is not set |
 | kube-router | `service-external-ip-range` (separated by commas) |
 | calico-ebpf | `bpfKubeProxyHealthzPort`, of the FelixConfiguration; `healthz-of-kube-proxy`, as for antrea |
-| kube-proxy | `nodePortAddresses` (separated by commas) |
+| kube-proxy | `nodePortAddresses` (separated by commas); `strictARP`, in mode ipvs |
 | kube-proxy, winkernel | `healthz-bind-address`; `healthz-decided-by`: what decides on that address where no object shows it |
 
 A node whose Cilium does not replace kube-proxy, or whose Antrea has no `proxyAll`, has kube-proxy.
@@ -59,6 +59,7 @@ class DataPlane(Enum):
 HEALTHZ_ADDRESS, HEALTHZ_DECIDED_BY = "healthz-bind-address", "healthz-decided-by"
 HEALTHZ_BESIDE = "healthz-of-kube-proxy"
 NODE_PORTS = "nodePortAddresses"
+STRICT_ARP = "strictARP"
 CALICO_HEALTHZ = "bpfKubeProxyHealthzPort"
 _VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?=$|[^\d.])")
 

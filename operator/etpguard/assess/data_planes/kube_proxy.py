@@ -12,7 +12,7 @@ from collections.abc import Container, Iterable, Mapping
 from msgspec.structs import replace
 
 from etpguard.assess.data_planes.inputs import Inputs
-from etpguard.assess.data_planes.interface import NODE_PORTS, DataPlane, KnownDataPlane
+from etpguard.assess.data_planes.interface import NODE_PORTS, STRICT_ARP, DataPlane, KnownDataPlane
 from etpguard.assess.data_planes.rule import kube_proxy_healthz
 from etpguard.assess.data_planes.trackers import NO_NODES, NodeSets, PortKey
 from etpguard.assess.evidence import Evidence
@@ -91,6 +91,16 @@ def serves_one_address(plane: KnownDataPlane) -> bool:
     if found is None:
         return plane.mode == "nftables"
     return not any(each.strip() == "all" or each.strip().endswith("/0") for each in found.split(","))
+
+
+def answers_arp_everywhere(plane: KnownDataPlane) -> bool:
+    """Whether a node answers ARP requests for the addresses of Services that other nodes announce, as far as is
+    known. In mode ipvs every node has the address of each load balancer and each external IP on kube-ipvs0, unless
+    it is an address of the node (v1.37.2 ipvs/proxier.go:902-1020), and Linux answers for the addresses of all its
+    interfaces. `strictARP` sets arp_ignore, which ends that (:295); it is off by default. Linux answers neighbour
+    discovery for the addresses of the receiving interface alone, so IPv6 is not concerned."""
+    ipvs = plane.name is DataPlane.KUBE_PROXY and plane.mode == "ipvs"
+    return ipvs and not plane.enabled(STRICT_ARP, default=False)
 
 
 def _under_ipvs(

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, NO_NODE, UNCHECKED
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, NO_NODE, UNCHECKED, served_families
 from etpguard.assess.consumers.metallb.sharing import may_share
+from etpguard.assess.consumers.strict_arp import answered_everywhere
 from etpguard.assess.consumers.targets import NodeTargets, Otherwise, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, EXCLUDE_LABEL, NodeRule, Readiness
@@ -100,6 +101,8 @@ def announcement(service: Service, view: View) -> Announcement:
     ads = _advertisements(service, view)
     if isinstance(ads, _Advertisements):
         ads = _with_peers(ads, view)
+    if _by_arp(service, view, ads) and (everywhere := answered_everywhere(view, *served_families(service))):
+        return Announcement(everywhere)
     shared = isinstance(ads, _Advertisements) and _prefix_shared(service, ads)
     if (nodes := _reported(service, view, ads)) and not shared:
         if hidden := _prefix_hidden(service, view, ads):
@@ -134,6 +137,14 @@ class _Advertisements(Struct, frozen=True):
     layer2: Sequence[AdvertisementSpec] = ()
     bgp: Sequence[AdvertisementSpec] = ()
     silent: Reason | None = None
+
+
+def _by_arp(service: Service, view: View, ads: _Advertisements | Reason) -> bool:
+    """Whether speakers announce the address by ARP, as far as is known, or none announces it. By BGP alone,
+    routers have routes to it and ask no node by ARP."""
+    if view.referring(SERVICE_L2_STATUS, service.key):
+        return True
+    return isinstance(ads, _Advertisements) and (bool(ads.layer2) or ads.silent is not None)
 
 
 def _reported(service: Service, view: View, ads: _Advertisements | Reason) -> frozenset[str]:

@@ -17,6 +17,7 @@ from etpguard.assess.consumers.load_balancers import Balancer, Recognition, by_c
 from etpguard.assess.consumers.metallb.announcements import CONFIGURATION, STATUSES, announcement
 from etpguard.assess.consumers.metallb.sharing import shared_addresses, sharing
 from etpguard.assess.consumers.remedies import ClientIP, admit_nodes, cluster, spread
+from etpguard.assess.consumers.strict_arp import strict_arp
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import EXCLUDE_LABEL
@@ -57,7 +58,8 @@ class MetalLB(BaseFamily):
             with_local=(
                 "`Covered` if each announcing node has an endpoint of the port. Where ports have pods on "
                 "different nodes, a port is a `Blackhole` if some announcing nodes lack it, an `Outage` if all "
-                "do, and `Unknown` by layer 2 without a status. `NoTargets` if not advertised, or to no "
+                "do, and `Unknown` by layer 2 without a status, or with kube-proxy in mode ipvs without "
+                "strictARP. `NoTargets` if not advertised, or to no "
                 "`BGPPeer`; `Unknown` where BGP announces only a prefix of the address, or layer 2 only from "
                 "some interfaces"
             ),
@@ -82,6 +84,7 @@ class MetalLB(BaseFamily):
             yield replace(consumer, reads=reads)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        yield from strict_arp(verdict)
         match verdict.outcome:
             case Outcome.NoTargets if verdict.reason.code == "NotAdvertised":
                 yield Advice(

@@ -9,6 +9,7 @@ from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import BaseFamily
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Balancer, Recognition
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
+from etpguard.assess.consumers.strict_arp import strict_arp
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
@@ -69,5 +70,6 @@ class Announcer(BaseFamily):
         if verdict.reason.code == "NoAddress":
             return
         if verdict.outcome in (Outcome.NoTargets, Outcome.Blackhole, Outcome.Outage, Outcome.Unknown):
+            yield from strict_arp(verdict)
             yield spread(service, "every node that may announce the address")
             yield cluster(service, ClientIP.LOST)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, Recognition, by_mark
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, Recognition, by_mark, served_families
 from etpguard.assess.consumers.on_premises.announcer import Announcer, named_node
+from etpguard.assess.consumers.strict_arp import answered_everywhere
 from etpguard.assess.consumers.targets import PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
@@ -32,7 +33,10 @@ class Antrea(Announcer):
             found_by="annotation `service.antrea.io/external-ip-pool`",
             nodes="the node that the status names as hostname",
             health_check="none",
-            with_local="`Covered` if that node has an endpoint, else `Outage`; `Unknown` without a hostname",
+            with_local=(
+                "`Covered` if that node has an endpoint, else `Outage`; `Unknown` without a hostname, and where "
+                "all nodes answer ARP"
+            ),
             evidence=Evidence.OBSERVED,
             source="antrea fc70f2b pkg/agent/controller/serviceexternalip/controller.go",
         ),
@@ -42,6 +46,8 @@ class Antrea(Announcer):
         return by_mark(service, POOL) if service.type == "LoadBalancer" else None
 
     def targets(self, service: Service, view: View) -> tuple[Targets, bool]:
+        if everywhere := answered_everywhere(view, *served_families(service)):
+            return everywhere, False
         names = {entry.hostname for entry in service.load_balancer_ingress if entry.hostname}
         if len(names) != 1:
             return PossibleNodes(EVERY_NODE, _NOT_NAMED), False

@@ -11,6 +11,7 @@ from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import UNCHECKED
 from etpguard.assess.consumers.node_addresses import address_key, addresses_of, holders
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
+from etpguard.assess.consumers.strict_arp import answered_everywhere, strict_arp
 from etpguard.assess.consumers.targets import NodeTargets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
@@ -41,7 +42,10 @@ class ExternalIPs(BaseFamily):
             found_by="an address in `spec.externalIPs` that a Node has",
             nodes="that node",
             health_check="none",
-            with_local="`Covered` with an endpoint there, else `Outage` for that address",
+            with_local=(
+                "`Covered` with an endpoint there, else `Outage` for that address; `Unknown` where all nodes "
+                "answer ARP"
+            ),
             evidence=Evidence.OBSERVED,
             source="derived from kube-proxy's rule",
         ),
@@ -58,6 +62,8 @@ class ExternalIPs(BaseFamily):
             if family is None or family not in ip_families(service):
                 continue
             rule = NodeRule(names=nodes, taints=(), readiness=Readiness.IGNORED)
+            everywhere = answered_everywhere(view, family)
+            evidence = Evidence.DOCUMENTED if everywhere else Evidence.OBSERVED
             for port in service.ports:
                 yield Consumer(
                     kind="ExternalIP",
@@ -66,14 +72,15 @@ class ExternalIPs(BaseFamily):
                     controller="kube-proxy",
                     target_type="node",
                     port=port.label,
-                    targets=NodeTargets(rule, UNCHECKED),
+                    targets=everywhere or NodeTargets(rule, UNCHECKED),
                     families=(family,),
                     incidental=incidental,
                     source=f"recognised by spec.externalIPs: {address} is the address of a node",
-                    evidence=Evidence.OBSERVED,
+                    evidence=evidence,
                 )
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+        yield from strict_arp(verdict)
         if verdict.outcome is Outcome.Outage:
             yield spread(service, f"the node with the address {verdict.consumer.name}")
             yield cluster(service, ClientIP.LOST)

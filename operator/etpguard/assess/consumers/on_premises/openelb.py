@@ -10,8 +10,9 @@ from msgspec.structs import replace
 
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import UNCHECKED, Recognition, by_mark
+from etpguard.assess.consumers.load_balancers import UNCHECKED, Recognition, by_mark, served_families
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer, named_node, shared_address
+from etpguard.assess.consumers.strict_arp import answered_everywhere
 from etpguard.assess.consumers.targets import NodeTargets, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
@@ -79,6 +80,8 @@ class OpenELB(Announcer):
 
     def targets(self, service: Service, view: View) -> tuple[Targets, bool]:
         if node := service.annotations.get(LAYER2_NODE):
+            if everywhere := answered_everywhere(view, *served_families(service)):
+                return everywhere, False
             return named_node(node, f"the annotation {LAYER2_NODE}"), True
         if shared := shared_address(service, view, _addresses(service), "announce the address"):
             return shared, False
