@@ -28,7 +28,7 @@ def test_documents_with_comments_and_notes_apart() -> None:
     assert kinds == ["Deployment", "Service", "Deployment", "Service"]
     lines = run.out.splitlines()
     assert lines[0] == "---"
-    at = lines.index("# 3. Run a ready pod on every eligible node.")
+    at = lines.index("# 3. Run a ready pod on every node that gets the traffic.")
     assert "has 3 replicas instead of 1" in " ".join(lines[at + 1 : at + 3])
     assert "#   kubectl -n shop patch deployment web --patch-file=FILE" in lines[at:]
     assert "no document for way 4 (Or target only the nodes of the pods)" in run.err

@@ -68,7 +68,7 @@ def test_outcome(case: str) -> None:
         pytest.param(
             "cloud-55-do-two-ports.yaml",
             "mix/mix",
-            ["1. Run a ready pod on every eligible node.", "3. Or leave it as it is (port http)."],
+            ["1. Run a ready pod on every node that gets the traffic.", "3. Or leave it as it is (port http)."],
             ["Or leave it as it is."],
             id="55: advice for one of two ports names it",
         ),

@@ -107,13 +107,16 @@ def test_the_advice_to_spread_is_for_pods_that_a_selector_finds() -> None:
     record = made.picture.get(SERVICE, KEY)
     assert record is not None
     advice = spread(record)
-    assert advice.effect.endswith("let its Deployment spread them:")
-    assert advice.command
+    assert advice.effect.endswith("let it spread its pods:")
+    assert "(a rollout)" in advice.cost
+    scale, patch = advice.command.splitlines()
+    assert scale == "kubectl -n shop scale deployment DEPLOYMENT --replicas NUMBER"
+    assert patch.startswith("kubectl -n shop patch deployment DEPLOYMENT -p ")
     made.put(service(selector=None))
     record = made.picture.get(SERVICE, KEY)
     assert record is not None
     advice = spread(record)
-    assert advice.title == "Have a ready endpoint on every eligible node"
+    assert advice.title == "Have a ready endpoint on every node that gets the traffic"
     assert "nodeName" in advice.effect
     assert not advice.command
     assert not advice.change

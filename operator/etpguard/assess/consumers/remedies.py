@@ -16,7 +16,7 @@ from etpguard.assess.outcome import Outcome
 from etpguard.objects import Node, Service
 
 
-def spread(service: Service, where: str = "every eligible node") -> Advice:
+def spread(service: Service, where: str = "every node that gets the traffic") -> Advice:
     """Run an endpoint on every node that gets traffic.
 
     Without `nodeTaintsPolicy: Honor` a tainted node counts as an empty one, and a rollout hangs. Without
@@ -31,12 +31,14 @@ def spread(service: Service, where: str = "every eligible node") -> Advice:
             "nodes an endpoint with its name in nodeName: without it, an endpoint is local to no node.",
         )
     patch = f"{_BEFORE_LABELS}{json.dumps(labels)}{_AFTER_LABELS}"
+    scaled = kubectl("-n", service.key.namespace, "scale", "deployment", "DEPLOYMENT", "--replicas", "NUMBER")
+    patched = kubectl("-n", service.key.namespace, "patch", "deployment", "DEPLOYMENT", "-p", patch)
     return Advice(
         f"Run a ready pod on {where}",
-        f"Make the workload behind Service {service.key} a DaemonSet. Or give it at least as many replicas as "
-        "there are such nodes, and let its Deployment spread them:",
-        "",
-        kubectl("-n", service.key.namespace, "patch", "deployment", "DEPLOYMENT", "-p", patch),
+        f"Make the workload behind Service {service.key} a DaemonSet. Or scale its Deployment to at least the "
+        "number of these nodes, and let it spread its pods:",
+        "Cost: the second command replaces all pods of the Deployment (a rollout).",
+        f"{scaled}\n{patched}",
         WorkloadChange.SPREAD,
     )
 

@@ -59,7 +59,7 @@ class UnknownController(BaseFamily):
             "Also find out whether its health check uses the node port or the healthCheckNodePort. If it uses "
             "neither, requests that reach the uncovered nodes are lost.",
         )
-        yield spread(service, "every node that gets traffic")
+        yield spread(service)
         yield cluster(service, ClientIP.VARIES)
 
 
