@@ -125,7 +125,7 @@ HALF = {"none_healthy": NoneHealthy.SENDS_TO_ALL, "minimum_healthy": MinimumHeal
     ],
 )
 def test_few_healthy_targets(given: Verdict, fields: dict[str, Any], expected: str) -> None:
-    found, unknown = with_too_few_healthy(given, targets(**fields), 0b001)
+    found, unknown = with_too_few_healthy(given, targets(**fields), 0b001, ())
     assert (unknown.code if unknown else found.outcome.name) == expected
     if fields == HALF:
         assert found.special == TOO_FEW_HEALTHY

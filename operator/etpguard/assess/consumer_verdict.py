@@ -150,25 +150,31 @@ class ConsumerJudge:
         sees = 0 if isinstance(passes, NotModelled) else passes
         verdict = through_consumer(eligible, forwarding, state.usable, sees)
         if isinstance(consumer.targets, NodeTargets):
-            verdict, unknown = with_too_few_healthy(verdict, consumer.targets, sees)
+            verdict, unknown = with_too_few_healthy(verdict, consumer.targets, sees, self._eligible.zones)
             if unknown:
                 return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, uncovered, unused)
         reason = no_endpoints(state) if verdict.outcome is Outcome.NoEndpoints else _REASONS[verdict.code]
-        coverage = self._coverage(state, eligible, sees, spare, consumer)
+        coverage = self._coverage(state, eligible, uncovered, sees, spare, consumer)
         client = state.client(uncovered) if uncovered else None
-        return ConsumerVerdict(consumer, verdict.outcome, reason, eligible, uncovered, unused, (coverage,), client)
+        return ConsumerVerdict(consumer, verdict.outcome, reason, eligible, uncovered, unused, coverage, client)
 
     def _served_at_one_address(self, family: IPFamily) -> int:
         """The nodes with an ExternalIP that may not serve node ports there."""
         nodes = self._states.rules.serves_one_address
         return nodes and nodes & self._nodes_of(replace(_ANY_NODE, second_address=family))
 
-    def _coverage(self, state: PortState, eligible: int, passes: int, spare: int, consumer: Consumer) -> Coverage:
+    def _coverage(
+        self, state: PortState, eligible: int, uncovered: int, passes: int, spare: int, consumer: Consumer
+    ) -> tuple[Coverage, ...]:
+        """Nothing where the loss of a node could leave too few healthy targets in one zone: a `Coverage` counts
+        those of all zones."""
         zones, targets = self._eligible.zones, consumer.targets
         if not isinstance(targets, NodeTargets):
-            return Coverage(state, eligible, passes, zones, spare=spare)
+            return (Coverage(state, eligible, passes, zones, spare=spare),)
+        if uncovered and targets.minimum_healthy.differs_by_zone:
+            return ()
         fails_open = targets.none_healthy is NoneHealthy.SENDS_TO_ALL
-        return Coverage(state, eligible, passes, zones, fails_open, targets.minimum_healthy, spare)
+        return (Coverage(state, eligible, passes, zones, fails_open, targets.minimum_healthy, spare),)
 
     def _why_unknown(
         self,

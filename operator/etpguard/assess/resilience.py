@@ -33,10 +33,29 @@ class MinimumHealthy(Struct, frozen=True):
     count: int = 1
     percentage: int = 0
     """Percent of all targets; 0 for no such threshold."""
+    by_zone: bool = False
+    """Whether the load balancer counts the targets of each zone for itself, because it sends from a zone to the
+    targets there alone. The API does not show this for sure."""
 
     def missed(self, healthy: int, targets: int) -> bool:
         """Whether `healthy` of `targets` are too few."""
         return healthy < self.count or healthy * 100 < self.percentage * targets
+
+    @property
+    def differs_by_zone(self) -> bool:
+        """Whether zones matter: a single healthy target is enough everywhere by default, and a zone without one
+        gets no traffic."""
+        return self.by_zone and (self.count > 1 or self.percentage > 0)
+
+    def missed_in_zones(self, healthy: int, targets: int, zones: Zones) -> bool | None:
+        """As `missed`, for node sets and each zone for itself; None where only some zones miss it. Targets outside
+        of all zones count as one zone."""
+        found = set()
+        for _, nodes in (*zones, ("", targets)):
+            if here := targets & nodes:
+                found.add(self.missed((here & healthy).bit_count(), here.bit_count()))
+            targets &= ~nodes
+        return found.pop() if len(found) == 1 else None
 
 
 ONE_HEALTHY = MinimumHealthy()

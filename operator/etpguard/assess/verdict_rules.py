@@ -12,6 +12,7 @@ from etpguard.assess.consumers.targets import NodeTargets, NoneHealthy, Otherwis
 from etpguard.assess.node_states import Frontend, PortState
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY, Outcome, Reason, Verdict
 from etpguard.assess.probe import HealthCheckNodePort, NotModelled
+from etpguard.assess.resilience import Zones
 from etpguard.objects import Service
 
 
@@ -127,7 +128,17 @@ def _by_one_node(verdict: ConsumerVerdict) -> Reason | None:
     return targets.one_of if isinstance(targets, NodeTargets) else None
 
 
-def with_too_few_healthy(verdict: Verdict, targets: NodeTargets, passes: int) -> tuple[Verdict, Reason | None]:
+_BY_ZONE = Reason(
+    "MinimumHealthyNotKnown",
+    "the target group asks for more healthy targets than one (minimum_healthy_targets). Without cross-zone load "
+    "balancing, that number counts in each zone for itself: a zone with fewer sends to unhealthy targets too, "
+    "unless it leaves DNS. Look at load_balancing.cross_zone.enabled and target_group_health.dns_failover in AWS",
+)
+
+
+def with_too_few_healthy(
+    verdict: Verdict, targets: NodeTargets, passes: int, zones: Zones
+) -> tuple[Verdict, Reason | None]:
     """The verdict where few targets or none are healthy, or why it is not known."""
     none_healthy = verdict.special == NO_HEALTHY_TARGET
     if none_healthy and targets.other_targets:
@@ -141,8 +152,11 @@ def with_too_few_healthy(verdict: Verdict, targets: NodeTargets, passes: int) ->
         )
         return verdict, Reason("NoneHealthyNotKnown", detail)
     if verdict.outcome is Outcome.TargetsUnhealthy and targets.none_healthy is NoneHealthy.SENDS_TO_ALL:
-        healthy = (verdict.eligible & passes).bit_count()
-        if targets.minimum_healthy.missed(healthy, verdict.eligible.bit_count()):
+        minimum, healthy = targets.minimum_healthy, verdict.eligible & passes
+        missed = minimum.missed(healthy.bit_count(), verdict.eligible.bit_count())
+        if minimum.differs_by_zone and minimum.missed_in_zones(healthy, verdict.eligible, zones) is not missed:
+            return verdict, _BY_ZONE
+        if missed:
             if targets.other_targets:
                 return verdict, targets.other_targets
             return verdict._replace(outcome=Outcome.Blackhole, special=TOO_FEW_HEALTHY), None

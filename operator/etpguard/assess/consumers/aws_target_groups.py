@@ -13,6 +13,10 @@ MINIMUM_COUNT, MINIMUM_PERCENTAGE = f"{_MINIMUM}count", f"{_MINIMUM}percentage"
 """Below these numbers of healthy targets the load balancer sends to all targets: AWS documentation, "Target group
 health"; defaults 1 and off."""
 
+CROSS_ZONE = "load_balancing.cross_zone.enabled"
+"""An attribute of load balancers, off by default for an NLB, and always on for an ALB; and of target groups, which
+then decides."""
+
 LOWER_THE_MINIMUM = Advice(
     "Remove minimum_healthy_targets from the attributes of the target group",
     "Fewer targets are healthy than it asks for, so the load balancer sends to all. The unhealthy ones drop "
@@ -43,12 +47,14 @@ def named_by_aws(hostname: str) -> bool:
     return len(hostname) <= 253 and bool(_HOST.fullmatch(hostname))
 
 
-def minimum_healthy(attributes: Mapping[str, str]) -> MinimumHealthy:
+def minimum_healthy(attributes: Mapping[str, str], *, by_zone: bool) -> MinimumHealthy:
     """The minimum by the attributes of a target group. Values that AWS rejects count as the default, which the
-    target group is assumed to keep."""
+    target group is assumed to keep. `by_zone`: whether cross-zone load balancing is off on the load balancer."""
+    crosses = attributes.get(CROSS_ZONE, "")
     return MinimumHealthy(
         count=_number(attributes.get(MINIMUM_COUNT, ""), 1, 1_000_000),
         percentage=_number(attributes.get(MINIMUM_PERCENTAGE, ""), 0, 100),
+        by_zone=crosses == "false" or (by_zone and crosses != "true"),
     )
 
 

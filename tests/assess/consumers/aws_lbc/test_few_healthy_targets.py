@@ -110,6 +110,84 @@ def test_below_the_minimum_all_targets_get_traffic(objects: list[Json], expected
     assert Shop(*objects).assessment().outcome.name == expected
 
 
+ZONE = "topology.kubernetes.io/zone"
+ZONED = [node(name, labels={ZONE: zone}) for name, zone in zip("abcdef", "xxyyzz", strict=True)]
+"""Two nodes in each of three zones."""
+CROSS_ZONE = "load_balancing.cross_zone.enabled"
+TWO_HEALTHY = {f"{NLB}{ATTRIBUTES}": f"{MINIMUM}.count=2"}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "on", "expected"),
+    [
+        pytest.param({}, "ace", "TargetsUnhealthy", id="the default is enough in each zone"),
+        pytest.param({}, "a", "TargetsUnhealthy", id="a zone without a healthy target gets no traffic"),
+        pytest.param(TWO_HEALTHY, "ace", "MinimumHealthyNotKnown", id="3 in total, and 1 in each zone"),
+        pytest.param(TWO_HEALTHY, "a", "TooFewHealthyTargets", id="too few in total, and in each zone"),
+        pytest.param(TWO_HEALTHY, "abc", "MinimumHealthyNotKnown", id="enough in one zone"),
+        pytest.param(
+            {f"{NLB}{ATTRIBUTES}": f"{MINIMUM}.percentage=50"},
+            "ab",
+            "MinimumHealthyNotKnown",
+            id="too few in total, and enough in one zone",
+        ),
+        pytest.param(
+            {f"{NLB}{ATTRIBUTES}": f"{MINIMUM}.percentage=50"}, "ace", "TargetsUnhealthy", id="enough in each"
+        ),
+        pytest.param(
+            {**TWO_HEALTHY, f"{NLB}cross-zone-load-balancing-enabled": "true"},
+            "ace",
+            "TargetsUnhealthy",
+            id="an annotation turns cross-zone on",
+        ),
+        pytest.param(
+            {**TWO_HEALTHY, f"{NLB}attributes": f"{CROSS_ZONE}=true"},
+            "ace",
+            "TargetsUnhealthy",
+            id="an attribute of the load balancer",
+        ),
+        pytest.param(
+            {
+                **TWO_HEALTHY,
+                f"{NLB}cross-zone-load-balancing-enabled": "false",
+                f"{NLB}attributes": f"{CROSS_ZONE}=true",
+            },
+            "ace",
+            "MinimumHealthyNotKnown",
+            id="the annotation of its own goes before the attribute",
+        ),
+        pytest.param(
+            {f"{NLB}{ATTRIBUTES}": f"{MINIMUM}.count=2,{CROSS_ZONE}=true"},
+            "ace",
+            "TargetsUnhealthy",
+            id="an attribute of the target group",
+        ),
+    ],
+)
+def test_an_nlb_counts_each_zone_for_itself(annotations: dict[str, str], on: str, expected: str) -> None:
+    """AWS documentation, "Target group health": without cross-zone load balancing, the thresholds apply to the
+    number of targets in each enabled zone separately."""
+    (verdict,) = Shop(load_balancer(annotations=annotations), *ZONED, on=on).verdicts()
+    assert verdict.reason.code == expected
+
+
+def test_an_alb_counts_each_zone_where_its_target_group_does_not_cross_zones() -> None:
+    few = f"{MINIMUM}.count=2"
+    assert Shop(ingress(annotations={ATTRIBUTES: few}), *ZONED, on="ace").assessment().reason.code == (
+        "TargetsUnhealthy"
+    )
+    off = Shop(ingress(annotations={ATTRIBUTES: f"{few},{CROSS_ZONE}=false"}), *ZONED, on="ace")
+    assert off.assessment().reason.code == "MinimumHealthyNotKnown"
+
+
+def test_resilience_is_not_known_where_each_zone_counts_for_itself() -> None:
+    """The figure counts the healthy targets of all zones."""
+    half = load_balancer(annotations={f"{NLB}{ATTRIBUTES}": f"{MINIMUM}.percentage=50"})
+    assert Shop(half, *ZONED, on="ace").verdicts()[0].resilience is None
+    assert Shop(half, *ZONED, on="abcdef").verdicts()[0].resilience is not None
+    assert Shop(load_balancer(), *ZONED, on="ace").verdicts()[0].resilience is not None
+
+
 EXCLUDED = {"node.kubernetes.io/exclude-from-external-load-balancers": "true"}
 
 

@@ -239,7 +239,7 @@ def _setting(props: TargetGroupProps, load_balancer: str, service: Service) -> _
     on = load_balancer == "nlb" and proxy_protocol.attribute_is_on(
         props.attributes.get(proxy_protocol.ATTRIBUTE, "")
     )
-    minimum = minimum_healthy(props.attributes)
+    minimum = minimum_healthy(props.attributes, by_zone=load_balancer == "nlb")
     local = load_balancer == "nlb" and service.policy == "Local"
     protocol = (config.health_check_protocol or _protocol(props, load_balancer, local)).upper()
     grpc = load_balancer == "alb" and props.protocol_version == "GRPC"

@@ -29,7 +29,7 @@ from etpguard.assess.consumers.aws_lbc.shared_numbers import as_served
 from etpguard.assess.consumers.aws_lbc.target_groups import alb_families
 from etpguard.assess.consumers.aws_lbc.targets import MULTI_CLUSTER, Sender, TargetGroup, broken, consumer
 from etpguard.assess.consumers.aws_lbc.weights import without_traffic
-from etpguard.assess.consumers.aws_target_groups import minimum_healthy
+from etpguard.assess.consumers.aws_target_groups import CROSS_ZONE, minimum_healthy
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.load_balancers import no_target
 from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, UnknownOutcome
@@ -46,6 +46,8 @@ _INTEGERS = (
     "healthcheck-unhealthy-threshold",
 )
 
+
+_CROSS_ZONE = "cross-zone-load-balancing-enabled"
 
 _NO_SCTP = Reason(
     "ProtocolNotServed", "a Network Load Balancer has no SCTP listener, so it sends nothing to this port"
@@ -187,10 +189,12 @@ class LoadBalancerPath:
         try:
             of_all = self._view.once("nlb-attributes", self._base, lambda _: annotations.pairs(ATTRIBUTES))
             of_port = annotations.pairs(f"{ATTRIBUTES}.{port.port}")
+            crosses_zones = self._view.once("nlb-cross-zone", self._base, _crosses_zones)
         except ModelError:
             return MinimumHealthy()
         # An empty value keeps that of all ports.
-        return minimum_healthy({**of_all, **{key: value for key, value in of_port.items() if value}})
+        merged = {**of_all, **{key: value for key, value in of_port.items() if value}}
+        return minimum_healthy(merged, by_zone=not crosses_zones)
 
     def _configured(self, port: ServicePort) -> HealthCheck:
         settings, written = self._view.once(
@@ -218,6 +222,15 @@ class LoadBalancerPath:
             )
         probe = health_check_node_port(settings, self._base.key)
         return HealthCheck(probe, settings, reads=frozenset({self._base.key}))
+
+
+def _crosses_zones(base: Service) -> bool:
+    """Whether annotations turn cross-zone load balancing on: model_build_load_balancer.go
+    getAnnotationSpecificLbAttributes, whose attributes go before the others."""
+    annotations = Annotations(NLB, ("Service", base))
+    if annotations.get(_CROSS_ZONE) is not None:
+        return annotations.boolean(_CROSS_ZONE)
+    return annotations.pairs("attributes").get(CROSS_ZONE) == "true"
 
 
 def _settings(base: Service, service: Service) -> tuple[CheckSettings, str | int | None]:

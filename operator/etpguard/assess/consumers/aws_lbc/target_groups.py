@@ -103,7 +103,7 @@ def alb_check(service: Service, ingress: Ingress) -> AlbCheck:
         raise annotations.error("success-codes", "is no list of codes or ranges") from error
     for suffix in _INTEGERS:
         annotations.integer(suffix)
-    minimum = minimum_healthy(annotations.pairs("target-group-attributes"))
+    minimum = minimum_healthy(annotations.pairs("target-group-attributes"), by_zone=False)
     return AlbCheck(CheckSettings(raw or TRAFFIC_PORT, protocol, path, codes), number, version == _GRPC, minimum)
 
 
