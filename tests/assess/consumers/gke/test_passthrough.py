@@ -11,6 +11,7 @@ from tests.assess.consumers.worlds import (
     endpoints,
     node,
     nodes,
+    port,
     seen,
     service,
     world,
@@ -168,3 +169,55 @@ def test_a_draining_node_alone_may_stay_in_the_group() -> None:
 def test_a_group_drops_the_nodes_of_terminating_endpoints(ready: str, terminating: str, expected: Seen) -> None:
     subject = service(loadBalancerClass=f"{GKE_CLASS}l4-regional-external")
     assert seen(subject, endpoints(*ready, terminating=terminating), *nodes("gce")) == expected
+
+
+RULE = "service.kubernetes.io/{}-forwarding-rule"
+SERVED, UNSERVED = ("TargetsUnhealthy", "TargetsUnhealthy"), ("NoTargets", "ProtocolNotServed")
+UNDECIDED = ("Unknown", "ProtocolNotServed")
+
+
+@pytest.mark.parametrize(
+    ("finalizer", "class_", "rules", "tcp", "udp"),
+    [
+        pytest.param("l4-netlb-v1", None, [], SERVED, UNSERVED, id="a target pool: the first port's protocol"),
+        pytest.param("l4-ilb-v1", None, [], SERVED, UNSERVED, id="internal, by the legacy controller"),
+        pytest.param(None, "l4-regional-external-legacy", [], SERVED, UNSERVED, id="by class"),
+        pytest.param("l4-netlb-v2", None, ["tcp"], SERVED, UNSERVED, id="a rule for TCP"),
+        pytest.param("l4-netlb-v2", None, ["udp"], UNSERVED, SERVED, id="a rule for UDP"),
+        pytest.param("l4-netlb-v2", None, ["tcp", "udp"], SERVED, SERVED, id="a rule for each"),
+        pytest.param("l4-netlb-v2", None, ["l3"], SERVED, SERVED, id="one rule for all"),
+        pytest.param("l4-netlb-v2", None, [], UNDECIDED, UNDECIDED, id="no rule is written"),
+        pytest.param(None, None, [], UNDECIDED, UNDECIDED, id="the controller is not known"),
+    ],
+)
+def test_ports_of_several_protocols(
+    finalizer: str | None, class_: str | None, rules: list[str], tcp: tuple[str, str], udp: tuple[str, str]
+) -> None:
+    """gce_loadbalancer.go processMixedProtocolCheck, pkg/l4/annotations/service.go, kubernetes issue 118107."""
+    more: Json = {"loadBalancerClass": f"{GKE_CLASS}{class_}"} if class_ else {}
+    subject = service(
+        annotations={RULE.format(rule): "k8s2-x" for rule in rules},
+        ports=[port("dns-tcp", 53, 30053), port("dns-udp", 53, 30054, "UDP")],
+        ingress=[{"ip": "203.0.113.7"}],
+        **more,
+    )
+    subject["metadata"]["finalizers"] = [f"{FINALIZER}{finalizer}"] if finalizer else []
+    slices = [endpoints("a", ports=["dns-tcp"]), endpoints("a", ports=["dns-udp"], protocol="UDP")]
+    assert seen(subject, *slices, *nodes("gce"), port_name="dns-tcp")[:2] == tcp
+    assert seen(subject, *slices, *nodes("gce"), port_name="dns-udp")[:2] == udp
+
+
+def test_the_second_family_has_rules_of_its_own() -> None:
+    subject = service(
+        annotations={RULE.format("udp") + "-ipv6": "k8s2-x"},
+        ports=[port("tcp"), port("dns", 53, 30054, "UDP")],
+    )
+    subject["metadata"]["finalizers"] = [f"{FINALIZER}l4-netlb-v2"]
+    slices = [endpoints("a", ports=["tcp"]), endpoints("a", ports=["dns"], protocol="UDP")]
+    assert seen(subject, *slices, *nodes("gce"), port_name="dns")[:2] == SERVED
+    assert seen(subject, *slices, *nodes("gce"), port_name="tcp")[:2] == UNSERVED
+
+
+def test_sctp_is_not_served() -> None:
+    subject = service(ports=[port(protocol="SCTP")])
+    assert seen(subject, endpoints("a", protocol="SCTP"), *nodes("gce"))[:2] == UNSERVED

@@ -17,6 +17,7 @@ from etpguard.assess.consumers.load_balancers import (
     by_mark,
     by_nodes,
     classless,
+    no_target,
     of_class,
     sole_cloud,
     standard_check,
@@ -28,12 +29,13 @@ from etpguard.assess.consumers.targets import (
     Otherwise,
     PossibleNodes,
     Targets,
+    UnknownOutcome,
 )
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.outcome import Reason
-from etpguard.objects import Node, Service
+from etpguard.objects import Node, Service, ServicePort
 
 _CLASS = "networking.gke.io/"
 
@@ -102,7 +104,8 @@ class GkeLoadBalancer(BaseFamily):
             found_by="finalizer `gke.networking.io/l4-…`, class `networking.gke.io/…`, providerID `gce://`",
             nodes="nodes with endpoints (NEG), Ready nodes, or cloud nodes: the finalizer decides, then the class",
             health_check="HTTP `/healthz` on healthCheckNodePort, 2 failures 3 s apart",
-            with_local="`Covered` with NEG, else `TargetsUnhealthy`; sends to all nodes while none is healthy",
+            with_local="`Covered` with NEG, else `TargetsUnhealthy`; sends to all nodes while none is healthy; of "
+            "several protocols, one may not be served",
             evidence=Evidence.DOCUMENTED,
             source="ingress-gce acbcf5d pkg/utils/common/finalizer.go, pkg/neg/types/types.go",
         ),
@@ -112,17 +115,23 @@ class GkeLoadBalancer(BaseFamily):
         recognition = _recognition(service, view)
         if recognition is None:
             return
+        balancer = Balancer.of(service, "gke-l4", recognition)
         if of_class(service, _STANDALONE):
             detail = f"a person makes the load balancer of class {_STANDALONE}, and no API object shows its check"
-            targets: Targets = PossibleNodes(SUBSET_NODES, Reason("ControllerNotModelled", detail))
-        else:
-            rule, otherwise = _backend(service)
-            check = standard_check(service)
-            none = _ALL_TERMINATE if rule is SUBSET_NODES else None
-            targets = NodeTargets(
-                rule, check, none_healthy=NoneHealthy.SENDS_TO_ALL, no_target=none, otherwise=otherwise
-            )
-        yield from Balancer.of(service, "gke-l4", recognition).consumers(targets)
+            yield from balancer.consumers(PossibleNodes(SUBSET_NODES, Reason("ControllerNotModelled", detail)))
+            return
+        rule, otherwise = _backend(service)
+        none = _ALL_TERMINATE if rule is SUBSET_NODES else None
+        targets = NodeTargets(
+            rule,
+            standard_check(service),
+            none_healthy=NoneHealthy.SENDS_TO_ALL,
+            no_target=none,
+            otherwise=otherwise,
+        )
+        transports = frozenset(port.transport for port in service.ports)
+        for port in service.ports:
+            yield balancer.consumer(port, _as_served(service, port, transports, targets))
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         yield from health_checked(service, verdict, nodes)
@@ -153,6 +162,49 @@ def _backend(service: Service) -> tuple[NodeRule, Otherwise | None]:
             return SUBSET_NODES, _DRAINED_TOO
         return INSTANCE_GROUP_NODES, Otherwise(SUBSET_NODES, _BACKEND_NOT_KNOWN)
     return CLOUD_NODES, Otherwise(SUBSET_NODES, _BACKEND_NOT_KNOWN)
+
+
+def _by_target_pool(service: Service) -> bool:
+    """Whether the legacy controller serves it: k8s.io/cloud-provider-gcp providers/gce."""
+    if found := next((one for one in _BY_FINALIZER if one in service.finalizers), ""):
+        return found.endswith("-v1")
+    return (service.spec.load_balancer_class or "").endswith("-legacy")
+
+
+def _as_served(service: Service, port: ServicePort, transports: frozenset[str], targets: NodeTargets) -> Targets:
+    """The targets of one port. The legacy controller makes no load balancer for several protocols, and serves the
+    first port's where one has them later (gce_loadbalancer.go processMixedProtocolCheck, kubernetes issue 118107).
+    The others serve several only with a flag, and write each rule to an annotation: pkg/l4/annotations/service.go,
+    pkg/l4/forwardingrules/protocol.go. None of them has rules for SCTP."""
+    if port.transport not in ("TCP", "UDP"):
+        return _not_served(port, f"the load balancer has no rules for {port.transport}")
+    if len(transports) == 1:
+        return targets
+    if _by_target_pool(service):
+        first = service.ports[0].transport
+        if port.transport == first:
+            return targets
+        return _not_served(port, f"the load balancer serves the protocol of the first port alone, {first}")
+    made = {rule: _has_forwarding_rule(service, rule) for rule in ("l3", "tcp", "udp")}
+    if made["l3"] or made[port.transport.lower()]:
+        return targets
+    if any(made.values()):
+        return _not_served(port, f"no annotation of its controller names a forwarding rule for {port.transport}")
+    detail = (
+        "the Service has ports of several protocols, and only newer clusters of GKE serve them all. Others serve "
+        "one of the protocols. Look at the forwarding rules of the load balancer and at the events of the Service"
+    )
+    return UnknownOutcome(Reason("ProtocolNotServed", detail), targets.rule, targets.check)
+
+
+def _not_served(port: ServicePort, why: str) -> NodeTargets:
+    detail = f"{why}, so nothing arrives on port {port.label or port.port} through it"
+    return no_target(Reason("ProtocolNotServed", detail))
+
+
+def _has_forwarding_rule(service: Service, rule: str) -> bool:
+    name = f"service.kubernetes.io/{rule}-forwarding-rule"
+    return name in service.annotations or f"{name}-ipv6" in service.annotations
 
 
 def _draining(rule: NodeRule) -> Otherwise | None:
