@@ -59,6 +59,7 @@ class Remediation(Shape, frozen=True):
     held_for: str = ""
     """After RolledBackByUser: the versions of the policies that a person overruled."""
     message: str = ""
+    """Why it is in the phase. In RollingBack it is data: it begins with the code of the reason."""
 
     def in_force_for(self, uid: str) -> bool:
         """Whether etpguard has changed the Service of that uid, or is about to."""

@@ -131,7 +131,7 @@ def _remediated(case: Case, record: Remediation, ledger: Ledger, now: float) -> 
 
 def asked_by_a_person(record: Remediation) -> bool:
     """Whether `rollbackRequests` asked for the rollback that began."""
-    return record.message.partition(":")[0] == reasons.ROLLBACK_REQUESTED.code
+    return Reason.code_of(record.message) == reasons.ROLLBACK_REQUESTED.code
 
 
 def unasked_rollback(case: Case, now: float) -> bool:
