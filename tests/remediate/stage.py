@@ -30,8 +30,8 @@ QUICK: dict[str, Any] = {
     "breaker": "100%",
 }
 
-QUICK_PACING = Pacing(settle=0.3, status_interval=1.0, backoff=Backoff(1.0, 600.0, jitter=0.0))
-"""A step that fails is tried again after 1 s instead of 10 s."""
+QUICK_PACING = Pacing(settle=0.3, status_interval=1.0, orphaned=1.0, backoff=Backoff(1.0, 600.0, jitter=0.0))
+"""A step that fails is tried again after 1 s instead of 10 s, and a deleted policy is awaited for 1 s."""
 
 Json = dict[str, Any]
 

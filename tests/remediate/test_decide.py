@@ -161,6 +161,59 @@ DRY = policy(mode="DryRun")
             "PolicyDeleted",
             id="policy gone: Revert",
         ),
+        pytest.param(
+            standing(policy("other"), remediation=record(on_delete="Revert")),
+            Action.NONE,
+            "Applied",
+            id="policy gone, and another one keeps Cluster: a new name",
+        ),
+        pytest.param(
+            standing(policy("other", mode="DryRun"), remediation=record(on_delete="Revert")),
+            Action.ROLL_BACK,
+            "PolicyDeleted",
+            id="policy gone, and the other one changes nothing",
+        ),
+        pytest.param(
+            standing(policy("other", remediation={}), remediation=record(on_delete="Revert")),
+            Action.ROLL_BACK,
+            "PolicyDeleted",
+            id="policy gone, and the other one refuses Cluster",
+        ),
+        pytest.param(
+            standing(policy("other", serviceTypes=["LoadBalancer"]), remediation=record(on_delete="Revert")),
+            Action.ROLL_BACK,
+            "PolicyDeleted",
+            id="policy gone, and the other one is for another type",
+        ),
+        pytest.param(
+            standing(
+                policy("other", rollback={"mode": "WhenCovered"}),
+                remediation=record(on_delete="Revert"),
+                covered_since=NOW - 1800,
+            ),
+            Action.ROLL_BACK,
+            "Covered",
+            id="policy gone, and covered for long enough by the other one",
+        ),
+        pytest.param(
+            standing(
+                policy("other"), remediation=record("RollingBack", on_delete="Revert", message="PolicyDeleted")
+            ),
+            Action.WITHDRAW,
+            "Applied",
+            id="begun for a deleted policy, and another one keeps Cluster",
+        ),
+        pytest.param(
+            standing(
+                recorded_policy=None,
+                governing=None,
+                remediation=record(on_delete="Revert"),
+                orphaned_until=NOW + 1,
+            ),
+            Action.NONE,
+            "Applied",
+            id="policy gone a moment ago",
+        ),
         pytest.param(standing(recorded_policy=None, governing=None), Action.NONE, "Kept", id="policy gone: Keep"),
         pytest.param(standing(governing=None, recorded_policy=policy()), Action.NONE, "Kept", id="ungoverned"),
         pytest.param(standing(policy(suspend=True)), Action.NONE, "Suspended", id="suspended"),

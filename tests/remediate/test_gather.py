@@ -348,6 +348,8 @@ def test_rollbacks_that_nobody_asked_for_have_a_breaker_and_a_rate() -> None:
     for name in names:
         stand.remediated(name, on_delete="Revert")
     stand.picture.store(COVERAGE_POLICY).clear()
+    assert stand.decision(-30, "governed00") == (Action.NONE, "Applied"), "a tool may create the policy again"
+    assert stand.decision(-1, "governed00") == (Action.NONE, "Applied")
     assert stand.decision(0, "governed00") == (Action.NONE, "TooManyRollbacks")
     assert stand.decision(599, "governed00") == (Action.NONE, "TooManyRollbacks")
     assert stand.decision(600, "governed00") == (Action.ROLL_BACK, "PolicyDeleted")
@@ -368,6 +370,7 @@ def test_rollbacks_by_a_leader_whose_clock_runs_behind_count_for_the_next() -> N
     stand.picture.store(COVERAGE_POLICY).clear()
     for name in names[:10]:
         stand.remediated(name, phase="RolledBack", on_delete="Revert", since=stand.stamp(-3600))
+    assert stand.decision(-30, "governed19") == (Action.NONE, "Applied")
     assert stand.decision(0, "governed19") == (Action.NONE, "RollbacksLimited")
 
 

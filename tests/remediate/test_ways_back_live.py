@@ -81,6 +81,24 @@ def test_deletion_of_the_policy(scene: Scene, on_delete: str, phase: str, policy
         assert (scene.phase(), scene.traffic_policy()) == (phase, policy)
 
 
+def test_a_policy_with_another_name(scene: Scene) -> None:
+    """GitOps applies the new one, and then deletes the old one."""
+    scene.blackhole()
+    scene.policy(rollback={"onDelete": "Revert"})
+    began = scene.cluster.audit_position()
+    with operator(scene) as running:
+        scene.wait_phase("Applied")
+        scene.policy("renamed", rollback={"onDelete": "Revert"})
+        scene.delete_policy()
+        wait_for(lambda: [p.key.name for p in running.on_loop(_policies)] == ["renamed"], 60, "the policies")
+        with pytest.raises(TimeoutError):
+            scene.wait_phase("RolledBack", timeout=4)
+        assert scene.traffic_policy() == "Cluster"
+        assert len(scene.policy_patches(began)) == 1
+        scene.delete_policy("renamed")
+        scene.wait_phase("RolledBack")
+
+
 def _policies(operator: Any) -> list[Any]:
     from etpguard.objects.policies import COVERAGE_POLICY
 

@@ -327,7 +327,7 @@ def test_an_earlier_rollback_counts_after_a_record_is_rebuilt() -> None:
     """Else an editor who takes etpguard's name again and again has etpguard roll back without limit."""
     world = remediated()
     world.people_delete_a_policy("opt-in")
-    world.people_write_a_policy("other", "Enforce", False, "Keep", False)
+    world.people_write_a_policy("other", "DryRun", False, "Keep", False)
     for _ in range(10):
         world.quiet_round()
         world.someone_takes_our_name("a")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from etpguard.assess import Assessment, Engine
 from etpguard.cluster import Picture
@@ -45,6 +46,8 @@ def remediation_controller(
     clock: Callable[[], float] = time.monotonic,
     wall: Callable[[], float] = time.time,
 ) -> RemediationController:
+    pacing = pacing or Pacing()
+    limits = replace(limits_of(settings), orphaned_seconds=pacing.orphaned)
     history = DwellHistory()
     round_time = RoundTime(clock, wall)
     memory = RemediationMemory(picture, clock, wall)
@@ -71,7 +74,7 @@ def remediation_controller(
             assessments,
             history,
             memory,
-            limits_of(settings),
+            limits,
             settings.scope,
             served,
             other_policies=other_policies,

@@ -111,7 +111,10 @@ def _remediated(case: Case, record: Remediation, ledger: Ledger, now: float) -> 
         return made(Action.ROLL_BACK, reasons.ROLLBACK_REQUESTED.because("rollbackRequests names the Service"))
     if governing is not None and (paused := checks.pause(governing)) is not None:
         return made(Action.NONE, paused)
-    if recorded is None and record.on_delete == "Revert":
+    if case.orphaned and record.on_delete == "Revert":
+        if not begun and now < case.orphaned_until:
+            why = f"its policy is gone; wait until {_time(case.orphaned_until)} for one that keeps Cluster"
+            return made(Action.NONE, reasons.APPLIED.because(why), case.orphaned_until - now)
         wait = None if begun else _rollback_waits(ledger, now)
         return made(Action.NONE, *wait) if wait else made(Action.ROLL_BACK, POLICY_GONE)
     if governing is None:

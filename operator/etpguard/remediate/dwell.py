@@ -25,6 +25,7 @@ class Since:
     uid: str
     in_need: float | None = None
     covered: float | None = None
+    orphaned: float | None = None
     rules: str = ""
     """`Governing.rules` by which `in_need` was decided."""
     governing: Governing | None = None
@@ -55,6 +56,15 @@ class DwellHistory:
         elif since.covered is None:
             since.covered = now
         return since
+
+    def orphaned(self, key: Key, yes: bool, now: float) -> float | None:
+        """Note whether no policy keeps a remediated Service at Cluster. Returns since when."""
+        since = self._since[key]
+        if not yes:
+            since.orphaned = None
+        elif since.orphaned is None:
+            since.orphaned = now
+        return since.orphaned
 
     def start_over(self) -> None:
         """After a pause of the rounds: a state that lasted before may have ended and begun again."""

@@ -33,6 +33,8 @@ class Case:
     """The policy that the record of the remediation names, if it still exists under that uid."""
     in_need_since: float | None = None
     covered_since: float | None = None
+    orphaned_until: float = 0.0
+    """Of a Service that is `orphaned`: until when etpguard waits for a policy that keeps it at Cluster."""
     dry_run_done: bool = False
     namespace_terminating: bool = False
     namespace_unread: bool = False
@@ -64,6 +66,13 @@ class Case:
     """The manager of the last revert."""
     held_off: bool = False
     """Whether a person restored Local and the governing policies have not changed since."""
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the policy that the record names is gone, and no other one keeps the Service at Cluster."""
+        return self.recorded_policy is None and not (
+            self.governing and self.governing.keeps_cluster(self.service.type)
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,7 @@ class Gatherer:
         self._scope = scope
         self._served = served
         self._ages = ages or IntentAges()
+        self._orphaned_seconds = limits.orphaned_seconds
         self._ledger = LedgerKeeper(self._assessments, history, memory, limits, self._ages)
         self._other_policies = other_policies or OtherNetworkPolicies(())
         self._blind_since: float | None = None
@@ -136,7 +137,7 @@ class Gatherer:
                 else "",
                 former_reverts=self._memory.former_reverts(key),
             )
-            cases[key] = refreshed(case, remediation)
+            cases[key] = self._orphaned(refreshed(case, remediation), monotonic, wall)
         self._history.forget(cases, monotonic)
         made = yield from self._ledger.steps(cases, by_uid, matched, monotonic, wall)
         ledger = replace(made, blind=blind, term=term)
@@ -191,6 +192,13 @@ class Gatherer:
             if (kind == SERVICE_COVERAGE or in_force) and not self._served(kind):
                 return reasons.NOT_READABLE.because(f"{kind.resource} is not served")
         return None
+
+    def _orphaned(self, case: Case, monotonic: float, wall: float) -> Case:
+        orphaned = case.remediation is not None and case.orphaned
+        since = self._history.orphaned(case.service.key, orphaned, monotonic)
+        if since is None:
+            return case
+        return replace(case, orphaned_until=wall - (monotonic - since) + self._orphaned_seconds)
 
     def _unreadable(self, key: Key) -> bool:
         report = self._picture.get(SERVICE_COVERAGE, key)

@@ -89,6 +89,11 @@ class Governing:
     def on_delete(self) -> str:
         return self.deciding.spec.rollback.on_delete
 
+    def keeps_cluster(self, service_type: str) -> bool:
+        """Whether the policies want a remediated Service of this type to stay as it is."""
+        accepted = self.source_ip_loss_accepted and service_type in self.service_types
+        return self.mode == "Enforce" and not self.invalid and accepted
+
     @cached_property
     def invalid(self) -> str:
         """The first field of a policy that has no meaning and that the CRD cannot check; "" if there is none."""

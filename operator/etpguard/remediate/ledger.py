@@ -34,6 +34,8 @@ class OperatorLimits:
     rollback_budget: Budget = field(default=Budget(services="10", per_seconds=600))
     rollback_breaker: TriggerIf = field(default_factory=TriggerIf)
     """Of automatic rollbacks. `storm_cooldown_seconds` is how long the first one waits."""
+    orphaned_seconds: float = 30.0
+    """Before a rollback for a deleted policy: a tool may delete it and create it again."""
 
 
 class LedgerKeeper:

@@ -23,6 +23,8 @@ class Pacing:
     """Between two writes of the status of one policy."""
     discover_every: float = 300.0
     """Between two looks at the kinds of network policy that the API server serves."""
+    orphaned: float = 30.0
+    """Before a rollback for a deleted policy: a tool may delete it and create it again."""
     rebuild_every: float = 10.0
     """Between two rebuilds of a lost record, after the first `rebuild_burst` ones."""
     rebuild_burst: float = 3.0
