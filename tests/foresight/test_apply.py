@@ -146,7 +146,12 @@ def test_a_malformed_manifest_is_a_reject() -> None:
             "TargetsUnhealthy | TargetsUnhealthy .. TargetsUnhealthy | TargetsUnhealthy .. Covered",
             id="a new Deployment behind the Service",
         ),
-        pytest.param(cluster(), [workload("DaemonSet", "more")], "unchanged", id="a new DaemonSet"),
+        pytest.param(
+            cluster(),
+            [workload("DaemonSet", "more")],
+            "TargetsUnhealthy | TargetsUnhealthy .. TargetsUnhealthy | TargetsUnhealthy .. Covered",
+            id="a new DaemonSet",
+        ),
         pytest.param(
             cluster(*deployment(2, strategy={"type": "Recreate"})),
             [workload("Deployment", replicas=2, template=NEW_TEMPLATE, strategy={"type": "Recreate"})],
@@ -213,11 +218,6 @@ def test_an_applied_budget_may_let_all_pods_go_at_once() -> None:
 def test_a_new_workload_is_not_larger_than_a_cluster() -> None:
     with pytest.raises(Refused, match="no cluster has 2000000000 pods"):
         forecast(cluster(), apply(workload("Deployment", "more", 2_000_000_000)))
-
-
-def test_the_pods_of_a_new_daemonset_are_not_placed() -> None:
-    found = forecast(cluster(), apply(workload("DaemonSet", "more")))
-    assert found.warnings == ["DaemonSet shop/more is new: etpguard does not place the pods of a new DaemonSet"]
 
 
 def test_a_workload_that_no_rollout_reaches_is_a_warning() -> None:

@@ -130,7 +130,7 @@ class _Reading:
             yield self._no_workload()
             return
         for workload, controller in self._workloads:
-            excluded = _exclusion(workload, controller, node) if node else None
+            excluded = exclusion(workload, controller, node) if node else None
             if excluded is not None:
                 yield excluded
             elif self._pods_unread is not None:
@@ -172,7 +172,7 @@ def _not_read(kind: AnyKind, why: str) -> Reason:
     return Reason(Cause.NOT_READ, f"{kind.name}s were not read: {why}")
 
 
-def _exclusion(workload: Workload, controller: PodController, node: Node) -> Reason | None:
+def exclusion(workload: Workload, controller: PodController, node: Node) -> Reason | None:
     """Why the workload runs no pod on the node, whatever pods exist; None if it may run one."""
     spec = controller.template.spec or PodSpec()
     if spec.node_name and spec.node_name != node.metadata.name:

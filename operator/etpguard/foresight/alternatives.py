@@ -188,7 +188,11 @@ def _spread(ground: Ground, left: set[str], new: Sequence[NewPod], scheduling: S
         sorted((name for name in scheduling.admitted(pod) if name in order), key=order.__getitem__) for pod in new
     ]
     kinds = list({pod.like: pod for pod in new}.values())
-    apart = [any(scheduling.apart(pod, kind) for kind in kinds) for pod in new]
+    # The pods of a DaemonSet have a node each, so they do not compete with one another.
+    apart = [
+        any(scheduling.apart(pod, kind) for kind in kinds if pod.only_on is None or kind.like != pod.like)
+        for pod in new
+    ]
     holder: dict[str, int] = {}
 
     def place(number: int, tried: set[str]) -> bool:

@@ -19,6 +19,7 @@ from etpguard.foresight.changes import (
     TargetNodes,
     Workload,
 )
+from etpguard.foresight.daemon_sets import place
 from etpguard.foresight.simulation import Simulation, extended
 from etpguard.foresight.stored_services import as_stored
 from etpguard.foresight.workload_changes import allowed_replicas, rollout, scale
@@ -85,20 +86,19 @@ def _apply_autoscaler(simulation: Simulation, autoscaler: HorizontalPodAutoscale
 def _apply_workload(
     simulation: Simulation, workload: Workload, former: PodController | None, after: PodController
 ) -> None:
-    if former is None:
-        number = 0
-        if workload.kind == "DaemonSet":
-            simulation.warnings.append(f"{workload} is new: etpguard does not place the pods of a new DaemonSet")
-        else:
-            number = allowed_replicas(simulation, workload, after.replicas)
+    if workload.kind == "DaemonSet":
+        place(simulation, workload, former, after)
+    elif former is None:
+        number = allowed_replicas(simulation, workload, after.replicas)
         new = (new_pod(after),) * number
         simulation.step(
             set(), list(simulation.alternatives), [extended(each, new=new) for each in simulation.alternatives]
         )
+    if former is None:
         return
     if former.template != after.template:
         try:
-            rollout(simulation, workload)
+            rollout(simulation, workload, placed=True)
         except Refused as refused:
             simulation.warnings.append(str(refused))
     if workload.kind != "DaemonSet" and former.replicas != after.replicas:

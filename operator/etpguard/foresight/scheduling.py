@@ -7,6 +7,7 @@ scheduler are not read: they only make fewer nodes possible, and the worst case 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class NewPod:
     """The pod that it replaces, of which only an endpoint is known: it serves the same Services."""
     certain: bool = False
     """Whether it is surely ready, on whichever node. Otherwise it may stay pending."""
+    only_on: str | None = None
+    """The node on which a DaemonSet wants it; None for any node."""
     like: bytes = field(init=False)
     """The same for all pods that the scheduler treats alike, as those of one template."""
 
@@ -92,7 +95,10 @@ class Scheduling:
         kept = self._admitted.get(pod.like)
         if kept is None:
             kept = self._admitted[pod.like] = self._find(pod)
-        return kept
+        if pod.only_on is None:
+            return kept
+        at = bisect_left(kept, pod.only_on)
+        return [pod.only_on] if kept[at : at + 1] == [pod.only_on] else []
 
     def apart(self, one: NewPod, other: NewPod) -> list[str]:
         """The topology keys in which the nodes of two new pods must differ."""

@@ -13,6 +13,7 @@ from etpguard.foresight.changes import (
     Scale,
     Workload,
 )
+from etpguard.foresight.daemon_sets import place
 from etpguard.foresight.pod_ends import Ending, Replaced
 from etpguard.foresight.pods import Seen
 from etpguard.foresight.scale_in import outside, victims
@@ -117,14 +118,18 @@ def allowed_replicas(simulation: Simulation, workload: Workload, wanted: int) ->
     return allowed
 
 
-def rollout(simulation: Simulation, workload: Workload, template: PodController | None = None) -> None:
-    """Replace all pods of the workload, in batches. `template`: the workload as it is then; None for no change."""
+def rollout(simulation: Simulation, workload: Workload, placed: bool = False) -> None:
+    """Replace all pods of the workload, in batches. `placed`: whether pods of a DaemonSet have left the nodes that
+    its template excludes."""
     controller = simulation.workloads.get(workload)
     batch = simulation.workloads.batch(workload, controller)
+    if batch.replaced_in_place and not placed:
+        place(simulation, workload, controller, controller)
     gone = frozenset.intersection(*(each.gone for each in simulation.alternatives))
-    keys = frozenset(each.key for each in batch.pods) - gone
+    pods = [each for each in batch.pods if each.key not in gone]
+    keys = frozenset(each.key for each in pods)
     missing = min(batch.missing, len(keys))
-    one = next_pod(workload, template or controller)
+    one = next_pod(workload, controller)
     surges = not missing and not batch.replaced_in_place
     first_on = frozenset(simulation.scheduling().admitted(one) if surges else ())
     if keys and surges and not first_on:
@@ -141,13 +146,13 @@ def rollout(simulation: Simulation, workload: Workload, template: PodController 
             service, f"a rollout of {workload} replaces {len(keys)} pods, of which {missing} may be missing"
         )
     if missing or not batch.replaced_in_place:
-        waits = (template or controller).spec.min_ready_seconds or 0
+        waits = controller.spec.min_ready_seconds or 0
         how = Replaced.BEFORE if missing < len(keys) else Replaced.NOT_MEANWHILE
         way = Alternative(keys)
         # Of one pod with a surge, the only new pod runs before.
         later_on = () if surges and len(keys) == 1 else scheduling.admitted(one)
         if batch.replaced_in_place:
-            later_on = [each.node for each in batch.pods]
+            later_on = [each.node for each in pods]
         simulation.note_ends(
             Ending(
                 f"roll out {workload}",
@@ -161,7 +166,7 @@ def rollout(simulation: Simulation, workload: Workload, template: PodController 
         )
     if batch.replaced_in_place:
         for service in served:
-            simulation.evaluator.internal.replaced_in_place(service, start_time(batch.pods))
+            simulation.evaluator.internal.replaced_in_place(service, start_time(pods))
         during = partly if missing else list(simulation.alternatives)
         simulation.step(set(), during, list(simulation.alternatives), keep=simulation.alternatives)
         return

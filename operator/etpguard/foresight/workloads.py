@@ -135,10 +135,17 @@ class Workloads:
                 return Batch(replaced, max(most, 1))
             case _:
                 total = (controller.status and controller.status.desired_number_scheduled) or len(pods)
-                surge = scaled(rolling.max_surge if rolling else None, total, 0, up=True)
+                surge = surges(controller)
                 default = 0 if surge else 1
                 missing = scaled(rolling.max_unavailable if rolling else None, total, default, up=True)
                 return Batch(pods, missing if surge else max(missing, 1), replaced_in_place=True)
+
+
+def surges(daemon_set: PodController) -> bool:
+    """Whether a rollout starts a new pod on a node before the old one ends."""
+    update = daemon_set.spec.update_strategy
+    rolling = update.rolling_update if update else None
+    return scaled(rolling.max_surge if rolling else None, 100, 0, up=True) > 0
 
 
 def deployment_unavailable(deployment: PodController) -> int:
