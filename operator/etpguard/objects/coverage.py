@@ -17,6 +17,8 @@ PHASES = frozenset(
     {"Applying", "Applied", "RollingBack", "RolledBack", "RolledBackByUser", "Reverted", "Adopted", "Cancelled"}
 )
 """Phases of a remediation that this version knows."""
+KEPT = 50
+"""Intents and reverts that the record of a remediation keeps, the newest."""
 
 
 class PolicyRef(Shape, frozen=True):
@@ -51,11 +53,11 @@ class Remediation(Shape, frozen=True):
     """The policy that decided; None if the report was lost and rebuilt from managedFields."""
     on_delete: str = "Keep"
     intents: tuple[str, ...] = ()
-    """The times at which intents were written, the newest ten. Budgets count them."""
+    """The times at which intents were written, the newest `KEPT`. Budgets count them."""
     since: str = ""
     """When the phase was entered."""
     reverts: tuple[Revert, ...] = ()
-    """The newest ten."""
+    """The newest `KEPT`."""
     held_for: str = ""
     """After RolledBackByUser: the versions of the policies that a person overruled."""
     message: str = ""

@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from etpguard.assess import Outcome, Reason
+from etpguard.assess import Reason
 from etpguard.assess.evidence import Evidence
 from etpguard.objects.text import listed
 from etpguard.remediate import reasons
-from etpguard.remediate.facts import Case, in_need
+from etpguard.remediate.facts import NOT_BY_POLICY, Case, in_need
 from etpguard.remediate.governing import Governing
 
 SKIP_ANNOTATION = "etpguard.dev/skip-remediation"
-
-_NOT_BY_POLICY = (Outcome.NoEndpoints, Outcome.NoTargets, Outcome.Unknown)
 
 
 class Facts(NamedTuple):
@@ -75,7 +73,7 @@ def it_changed_since_the_assessment(facts: Facts) -> Reason | None:
 
 def the_outcome_is_never_remediated(facts: Facts) -> Reason | None:
     assessment = facts.case.assessment
-    if assessment is None or assessment.outcome not in _NOT_BY_POLICY:
+    if assessment is None or assessment.outcome not in NOT_BY_POLICY:
         return None
     outcome, code = assessment.outcome.name, assessment.reason.code
     return reasons.OUTCOME_NEVER_REMEDIATED.because(outcome if code == outcome else f"{outcome} ({code})")

@@ -15,6 +15,7 @@ from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import SERVICE, Key, Remediation, Service
+from etpguard.objects.coverage import KEPT
 from etpguard.remediate import address_filters, events, patches, reasons
 from etpguard.remediate.current_service import CurrentService, Reassessed
 from etpguard.remediate.decide import COVERED_AGAIN, UNASKED, Action, Decision, decide
@@ -28,7 +29,7 @@ from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from etpguard.remediate.ownership import MANAGER, owner, setter, setters
 from etpguard.remediate.reread import ServiceReader
-from etpguard.remediate.rollback import KEPT, Rollback
+from etpguard.remediate.rollback import Rollback
 
 
 class Disagreement(Changed):

@@ -12,8 +12,12 @@ from etpguard.objects import Key, PolicyRef, Remediation, Revert, Service
 from etpguard.objects.policies import Budget, CoveragePolicy, TriggerIf
 from etpguard.remediate.governing import Governing
 
-NEVER = frozenset({Outcome.NoEndpoints, Outcome.NoTargets, Outcome.Unknown, Outcome.NotAffected, Outcome.Covered})
+NOT_BY_POLICY = frozenset({Outcome.NoEndpoints, Outcome.NoTargets, Outcome.Unknown})
+"""Outcomes that the traffic policy does not cause, or perhaps not."""
+NEVER = NOT_BY_POLICY | {Outcome.NotAffected, Outcome.Covered}
 """Outcomes that no policy can select for remediation."""
+ROLLBACK_BUDGET = Budget(services="10", per_seconds=600)
+"""How many automatic rollbacks the operator begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,7 @@ class Ledger:
     """Times at which rollbacks began."""
     rollback_share: Share = field(default=Share(0, 0))
     """Automatic rollbacks that are due, of all remediated Services; since when there are too many."""
-    rollback_budget: Budget = field(default=Budget(services="10", per_seconds=600))
+    rollback_budget: Budget = field(default=ROLLBACK_BUDGET)
     rollback_breaker: TriggerIf = field(default=TriggerIf())
     shared_waits: dict[tuple[str, str, float], tuple[Reason, float | None] | None] = field(
         default_factory=dict, compare=False, repr=False

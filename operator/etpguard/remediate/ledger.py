@@ -13,7 +13,7 @@ from etpguard.objects.policies import Budget, CoveragePolicy, TriggerIf
 from etpguard.remediate import breakers
 from etpguard.remediate.decide import unasked_rollback
 from etpguard.remediate.dwell import DwellHistory
-from etpguard.remediate.facts import Case, Ledger, Share, in_need
+from etpguard.remediate.facts import ROLLBACK_BUDGET, Case, Ledger, Share, in_need
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.spent import IntentAges
 
@@ -31,7 +31,7 @@ class OperatorLimits:
 
     budget: Budget = field(default_factory=Budget)
     breaker: TriggerIf = field(default_factory=TriggerIf)
-    rollback_budget: Budget = field(default=Budget(services="10", per_seconds=600))
+    rollback_budget: Budget = field(default=ROLLBACK_BUDGET)
     rollback_breaker: TriggerIf = field(default_factory=TriggerIf)
     """Of automatic rollbacks. `storm_cooldown_seconds` is how long the first one waits."""
     orphaned_seconds: float = 30.0

@@ -14,13 +14,13 @@ from dataclasses import dataclass, replace
 
 from etpguard.cluster import Picture
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Remediation, Revert, Service, times
+from etpguard.objects.coverage import KEPT
 from etpguard.report.service_coverage import LONGEST_BUDGET, LONGEST_DRIFT
 
 _LIFE_SECONDS = 3600.0
 """After this time only the picture counts: several lists have refreshed it by then."""
 CREATED_AGAIN = "a tool that deleted the Service and created it again"
 """The manager in the revert of a remediated Service that another Service of the same name replaced."""
-_KEPT_REVERTS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ class RemediationMemory:
         reverts = [*self.former_reverts(key), *record.reverts]
         if record.in_force_for(before.service_uid):
             reverts.append(Revert(times.rfc3339(self._wall()), CREATED_AGAIN))
-        self._reverts[key] = tuple(reverts[-_KEPT_REVERTS:]), self._clock()
+        self._reverts[key] = tuple(reverts[-KEPT:]), self._clock()
 
     def _shown(self, key: Key, seen: _Seen) -> bool:
         """Whether the picture shows the report as it was seen or later, or shows that it is gone."""

@@ -17,6 +17,7 @@ from etpguard.kube.conflict_retry import retry_on_conflict
 from etpguard.kube.errors import ApiError
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, Key, Remediation, Revert, Service
+from etpguard.objects.coverage import KEPT
 from etpguard.objects.log_fields import service_fields
 from etpguard.remediate import events, hold_off, patches, reasons
 from etpguard.remediate.current_service import CurrentService
@@ -32,9 +33,6 @@ from etpguard.remediate.reread import ServiceReader
 from etpguard.remediate.restore import restore_local
 
 _log = logging.getLogger(__name__)
-
-KEPT = 50
-"""Intents and reverts that a record keeps, the newest."""
 
 
 class Rollback:
