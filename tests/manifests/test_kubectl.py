@@ -126,7 +126,7 @@ def uncovered_as_described(cluster: Cluster) -> None:
         event = last(cluster.kubectl("describe", kind, name), "NodesUncovered")
         assert (event["Type"], event["From"]) == ("Warning", "etpguard.dev/operator")
         assert "TargetsUnhealthy" in event["Message"]
-        assert "2 of 3 eligible nodes uncovered: node2, node3" in event["Message"]
+        assert "2 of 3 eligible nodes drop the traffic: node2, node3" in event["Message"]
         assert "port http through Ingress default/web" in event["Message"]
         assert "node ports: http (30851), https (32350)" in event["Message"]
         assert re.fullmatch(r"\d+s", event["Age"])
@@ -163,7 +163,7 @@ def covered_as_described(cluster: Cluster) -> None:
     for kind, name in (("service", SERVICE), ("ingress", "web")):
         event = last(cluster.kubectl("describe", kind, name), "NodesCovered")
         assert (event["Type"], event["From"]) == ("Normal", "etpguard.dev/operator")
-        assert "0 of 3 eligible nodes uncovered" in event["Message"]
+        assert "each of the 3 eligible nodes has an endpoint" in event["Message"]
     assert re.search(rf"Normal +NodesCovered +service/{SERVICE} ", cluster.kubectl("get", "events"))
 
 

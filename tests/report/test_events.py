@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
+import msgspec
 import pytest
 
 from etpguard.assess import Outcome
 from etpguard.assess.consumers.consumer import ConsumerVerdict
+from etpguard.assess.outcome import NO_HEALTHY_TARGET, Reason
 from etpguard.objects import SERVICE
 from etpguard.objects.events import ObjectRef
 from etpguard.report.events import WARNING_OUTCOMES, Subject, coverage_event
@@ -69,21 +74,23 @@ def test_unhealthy_targets_warn_unless_the_health_check_is_made_for_it(
         pytest.param(
             O.TargetsUnhealthy,
             0b110,
-            "TargetsUnhealthy: port http through Ingress default/web; 2 of 3 eligible nodes uncovered: node2, "
-            "node3; node ports: p0 (30000)",
+            "TargetsUnhealthy, the load balancer avoids the nodes that drop the traffic: port http through "
+            "Ingress default/web; 2 of 3 eligible nodes refuse the traffic: node2, node3; node ports: p0 (30000). "
+            "Why, and what to do: etpguard explain default/web",
             id="TargetsUnhealthy",
         ),
         pytest.param(
             O.Outage,
             0b111,
-            "Outage: port http through Ingress default/web; 3 of 3 eligible nodes uncovered: node1, node2, node3; "
-            "node ports: p0 (30000)",
+            "Outage, all external requests are lost: port http through Ingress default/web; 3 of 3 eligible "
+            "nodes refuse the traffic: node1, node2, node3; node ports: p0 (30000). "
+            "Why, and what to do: etpguard explain default/web",
             id="Outage",
         ),
         pytest.param(
             O.Covered,
             0,
-            "Covered: port http through Ingress default/web; 0 of 3 eligible nodes uncovered; "
+            "Covered: port http through Ingress default/web; each of the 3 eligible nodes has an endpoint; "
             "node ports: p0 (30000)",
             id="Covered",
         ),
@@ -95,3 +102,31 @@ def test_the_note_is_stored_data(outcome: Outcome, uncovered: int, note: str) ->
     event = coverage_event(subject(outcome, verdict(outcome), uncovered=uncovered), table())
     assert event is not None
     assert event.note == note
+
+
+def test_a_note_without_eligible_nodes_has_no_counts() -> None:
+    given = subject(O.NoTargets, verdict(O.NoTargets), uncovered=0)
+    event = coverage_event(replace(given, view=msgspec.structs.replace(given.view, eligible=0)), table())
+    assert event is not None
+    meaning = "no node gets the traffic, so all external requests are lost"
+    assert event.note.startswith(f"NoTargets, {meaning}: port http through Ingress default/web")
+    assert not re.search(r"\d of \d", event.note)
+
+
+def test_a_note_blames_no_node_where_the_health_check_fails_everywhere() -> None:
+    """A load balancer that fails closed sends nothing to the nodes with an endpoint either."""
+    given = subject(O.Outage, verdict(O.Outage), uncovered=0b111)
+    view = msgspec.structs.replace(given.view, reason=Reason(NO_HEALTHY_TARGET))
+    event = coverage_event(replace(given, view=view), table())
+    assert event is not None
+    assert "; no target passes the health check; " in event.note
+    assert "drop the traffic" not in event.note
+
+
+def test_the_note_of_another_object_keeps_its_next_step() -> None:
+    long = subject(O.Outage, verdict(O.Outage, name="n" * 1000))
+    event = coverage_event(replace(long, service=long.regarding), table())
+    assert event is not None
+    assert event.note.startswith("Service web: Outage")
+    assert event.note.endswith("Why, and what to do: etpguard explain default/web")
+    assert len(event.note.encode()) == 1024

@@ -139,13 +139,14 @@ def test_the_message_of_the_condition_names_ports_and_no_nodes() -> None:
     assert unnamed is not None
     assert many is not None
     assert blind is not None
-    assert internal_message(found) == "Uncovered: port http"
-    assert internal_message(unnamed) == "Uncovered: port (unnamed)"
+    next_step = f". Why, and what to do: etpguard explain {found.key}"
+    assert internal_message(found) == f"Uncovered: port http{next_step}"
+    assert internal_message(unnamed) == f"Uncovered: port (unnamed){next_step}"
     assert internal_message(many) == (
-        "Uncovered: ports p00, p01, p02, p03, p04, p05, p06, p07, p08, p09 and others"
+        f"Uncovered: ports p00, p01, p02, p03, p04, p05, p06, p07, p08, p09 and others{next_step}"
     )
-    assert internal_message(blind) == "Unknown (NoEndpointSlices): port http"
-    assert internal_message(replace(blind, ports=())) == "Unknown (NoEndpointSlices)"
+    assert internal_message(blind) == f"Unknown (NoEndpointSlices): port http{next_step}"
+    assert internal_message(replace(blind, ports=())) == f"Unknown (NoEndpointSlices){next_step}"
     note = internal_note(found)
     assert note.startswith("Uncovered: port http; clients in the cluster lose their connections")
     assert "n2" not in note

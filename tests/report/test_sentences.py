@@ -29,11 +29,14 @@ from tests.report.given import big, nginx, table_of
 
 def test_condition_and_note_of_the_nginx_case() -> None:
     assessment, table = nginx()
-    assert condition_message(assessment) == "TargetsUnhealthy: port http through Ingress default/web"
+    next_step = "Why, and what to do: etpguard explain default/nginx-nginx-ingress-controller"
+    assert condition_message(assessment) == (
+        f"TargetsUnhealthy: port http through Ingress default/web. {next_step}"
+    )
     assert event_note(assessment, table) == (
-        "TargetsUnhealthy: port http through Ingress default/web; 2 of 3 eligible nodes uncovered: node2, "
-        "node3; "
-        "node ports: http (30851), https (32350)"
+        "TargetsUnhealthy, the load balancer avoids the nodes that drop the traffic: port http through Ingress "
+        "default/web; 2 of 3 eligible nodes drop the traffic: node2, node3; "
+        f"node ports: http (30851), https (32350). {next_step}"
     )
 
 
@@ -140,7 +143,8 @@ def test_a_condition_holds_no_counts_and_no_node_names() -> None:
     """Whatever the nodes do, as long as outcome, ports and consumers stay."""
     few, many = table_of(3), table_of(4000)
     one = condition_message(big(3, 1, few))
-    assert one == condition_message(big(3, 1, many)) == "Outage: port p0 through Ingress default/lb-0"
+    assert one == condition_message(big(3, 1, many))
+    assert one.startswith("Outage: port p0 through Ingress default/lb-0. ")
     assert condition_message(big(3, 2, few)) == condition_message(big(3, 9, few))
     assert "node" not in one
     assert conditions(big(3, 1, few)) == conditions(big(3, 1, many))
@@ -149,7 +153,7 @@ def test_a_condition_holds_no_counts_and_no_node_names() -> None:
 def test_a_condition_without_consumers_names_at_most_ten_ports() -> None:
     message = condition_message(big(500, 0, table_of(1)))
     assert len(re.findall(r"\bp\d+", message)) == 10
-    assert message.endswith(" and others")
+    assert " and others. " in message
 
 
 @pytest.mark.parametrize(
@@ -185,13 +189,14 @@ def test_an_event_note_is_at_most_1_kib(letter: str) -> None:
         table.add(f"{number}{letter * 249}")
     note = event_note(big(500, 20, table, name=letter * 253), table)
     assert len(note.encode()) <= 1024
+    assert note.endswith(". Why, and what to do: etpguard explain default/big"), "the end is never cut off"
 
 
 def test_an_event_note_names_five_nodes_and_the_rest_by_number() -> None:
     table = table_of(8)
     note = event_note(big(1, 1, table), table)
     assert note.count(".example.com") == 5
-    assert "8 of 8 eligible nodes uncovered" in note
+    assert "8 of 8 eligible nodes drop the traffic" in note
     assert "and 3 more" in note
 
 

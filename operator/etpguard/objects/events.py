@@ -124,6 +124,7 @@ def series_body(*, count: int, now: float) -> Json:
     return {"series": {"count": count, "lastObservedTime": micro_time(now)}}
 
 
-def clip_note(note: str) -> str:
-    """The note, harmless and within the bound of the API, which counts bytes of UTF-8."""
-    return harmless(note).encode()[:MAX_NOTE_BYTES].decode(errors="ignore")
+def clip_note(note: str, end: str = "") -> str:
+    """The note, harmless and within the bound of the API, which counts bytes of UTF-8. `end` stays whole."""
+    kept = harmless(end).encode()
+    return (harmless(note).encode()[: MAX_NOTE_BYTES - len(kept)] + kept).decode(errors="ignore")

@@ -126,9 +126,8 @@ def _internal(assessment: InternalAssessment, *, reason: str, warning: bool) -> 
 
 
 def _event(subject: Subject, table: NodeTable, *, reason: str, warning: bool) -> Event:
-    note = event_note(subject.view, table)
-    if subject.service is not None:
-        note = f"Service {subject.service.key.name}: {note}"
+    about = f"Service {subject.service.key.name}: " if subject.service is not None else ""
+    note = event_note(subject.view, table, about)
     return Event(regarding=subject.regarding, related=subject.service, reason=reason, warning=warning, note=note)
 
 

@@ -16,6 +16,15 @@ from etpguard.objects.text import listed
 
 MAX_NAMED_PORTS = 10
 
+_MEANING = {
+    Outcome.TargetsUnhealthy: "the load balancer avoids the nodes that drop the traffic",
+    Outcome.Uncovered: "no load balancer is known that avoids the nodes that drop the traffic",
+    Outcome.Blackhole: "a share of the external requests is lost",
+    Outcome.NoTargets: "no node gets the traffic, so all external requests are lost",
+    Outcome.Outage: "all external requests are lost",
+}
+"""What an outcome means, for a reader of an Event who does not know the name."""
+
 
 def explain_reason(assessment: Assessment) -> str:
     """Why the Service has its outcome, in words."""
@@ -187,7 +196,22 @@ def covered(outcome: Outcome) -> str:
 def condition_message(assessment: Assessment) -> str:
     """Outcome, ports and consumer. Counts and node names change too often: each write to a Service reaches every
     kube-proxy."""
-    outcome = assessment.outcome.name
+    return f"{_outcome_and_code(assessment)}: {_where(assessment)}{_next_step(assessment)}"
+
+
+def _outcome_and_code(assessment: Assessment | InternalAssessment) -> str:
+    outcome, code = assessment.outcome.name, assessment.reason.code
+    return outcome if code == outcome else f"{outcome} ({code})"
+
+
+def _next_step(assessment: Assessment | InternalAssessment) -> str:
+    if covered(assessment.outcome) == "True":
+        return ""
+    return f". Why, and what to do: etpguard explain {assessment.key}"
+
+
+def _where(assessment: Assessment) -> str:
+    """The ports and the consumer with the outcome."""
     known = [v for v in assessment.consumers if not v.consumer.incidental]
     worst = [v for v in known if v.outcome == assessment.outcome]
     ports = sorted({v.consumer.port for v in worst} or {p.port for p in assessment.ports})
@@ -199,47 +223,63 @@ def condition_message(assessment: Assessment) -> str:
     named = ", ".join(port or "(unnamed)" for port in ports[:MAX_NAMED_PORTS])
     if len(ports) > MAX_NAMED_PORTS:
         named += " and others"
-    detail = f" ({assessment.reason.code})" if assessment.reason.code != outcome else ""
-    return f"{outcome}{detail}: port{'s' if len(ports) > 1 else ''} {named}{through}"
+    return f"port{'s' if len(ports) > 1 else ''} {named}{through}"
 
 
 def internal_message(assessment: InternalAssessment) -> str:
     """Outcome and ports. Counts and node names change too often."""
-    outcome = assessment.outcome.name
+    return f"{_internal_summary(assessment)}{_next_step(assessment)}"
+
+
+def _internal_summary(assessment: InternalAssessment) -> str:
+    outcome = _outcome_and_code(assessment)
     deciding = [port.state for port in assessment.ports if port.outcome is assessment.outcome]
     ports = sorted({port.port for port in deciding})
     named = ", ".join(port or "(unnamed)" for port in ports[:MAX_NAMED_PORTS])
     if len(ports) > MAX_NAMED_PORTS:
         named += " and others"
-    detail = f" ({assessment.reason.code})" if assessment.reason.code != outcome else ""
-    return f"{outcome}{detail}: port{'s' if len(ports) > 1 else ''} {named}" if ports else f"{outcome}{detail}"
+    return f"{outcome}: port{'s' if len(ports) > 1 else ''} {named}" if ports else outcome
 
 
 def internal_note(assessment: InternalAssessment) -> str:
     """The note of an Event about clients in the cluster. It names no node: a rollout of a DaemonSet leaves one
     node after the other uncovered, and must not make an Event for each."""
-    message = internal_message(assessment)
+    summary = _internal_summary(assessment)
     if assessment.outcome is not Outcome.Uncovered:
-        return clip_note(message)
+        return clip_note(summary)
     return clip_note(
-        f"{message}; clients in the cluster lose their connections on nodes without an endpoint. "
-        f"ServiceCoverage {assessment.key.name} lists the nodes"
+        f"{summary}; clients in the cluster lose their connections on nodes without an endpoint. "
+        f"ServiceCoverage {assessment.key.name} lists the nodes",
+        _next_step(assessment),
     )
 
 
-def event_note(assessment: Assessment, table: NodeTable) -> str:
-    """Outcome, ports, counts and up to five nodes, within the bound of events.k8s.io/v1.
+def event_note(assessment: Assessment, table: NodeTable, about: str = "") -> str:
+    """Outcome and its meaning, ports, counts, up to five nodes, and the next step, within the bound of
+    events.k8s.io/v1. `about` comes first.
 
     The note identifies the Event, so its format is stored data: see `report.events`."""
-    eligible, uncovered = assessment.eligible.bit_count(), assessment.uncovered.bit_count()
-    names = table.names(assessment.uncovered, 5)
-    nodes = f": {listed(names, len(names), uncovered)}" if names else ""
+    meaning = _MEANING.get(assessment.outcome)
+    outcome = _outcome_and_code(assessment) + (f", {meaning}" if meaning else "")
     numbers = ", ".join(
         f"{p.port or p.number}{f' ({p.node_port})' if p.node_port else ''}" for p in _event_ports(assessment)
     )
-    note = f"{condition_message(assessment)}; {uncovered} of {eligible} eligible nodes uncovered{nodes}"
-    whole = f"{note}; node ports: {numbers}" if numbers else note
-    return clip_note(whole)
+    parts = [f"{about}{outcome}: {_where(assessment)}", _event_nodes(assessment, table)]
+    if numbers:
+        parts.append(f"node ports: {numbers}")
+    return clip_note("; ".join(filter(None, parts)), _next_step(assessment))
+
+
+def _event_nodes(assessment: Assessment, table: NodeTable) -> str:
+    """How many nodes drop the traffic, and up to five of them; "" where no node is eligible."""
+    eligible, uncovered = assessment.eligible.bit_count(), assessment.uncovered.bit_count()
+    if assessment.outcome is Outcome.Outage and assessment.reason.code == NO_HEALTHY_TARGET:
+        return "no target passes the health check"
+    if not uncovered:
+        return _all_covered(eligible, "eligible") if assessment.outcome is Outcome.Covered and eligible else ""
+    names = table.names(assessment.uncovered, 5)
+    drop = _drop(uncovered, eligible, "eligible", client_of(assessment.ports, assessment.uncovered))
+    return f"{drop}: {listed(names, len(names), uncovered)}"
 
 
 def _event_ports(assessment: Assessment) -> list[PortState]:
