@@ -12,6 +12,10 @@ from msgspec.structs import replace
 
 from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.aws_target_groups import (
+    CLASSIC,
+    CLASSIC_CHECK,
+    CLOUD_PROVIDER_NLB_CHECK,
+    is_nlb,
     named_by_aws,
     zones_without,
 )
@@ -105,8 +109,8 @@ class AwsCloudProvider(BaseFamily):
             found_by="no class; annotation `aws-load-balancer-type: nlb`",
             nodes="cloud nodes with an instance ID that match `aws-load-balancer-target-node-labels`",
             health_check=(
-                "HTTP `/healthz` on healthCheckNodePort, 2 failures 10 s apart; annotations change port and "
-                "protocol"
+                f"HTTP `/healthz` on healthCheckNodePort, {CLOUD_PROVIDER_NLB_CHECK.unhealthy} failures "
+                f"{CLOUD_PROVIDER_NLB_CHECK.interval} s apart; annotations change port and protocol"
             ),
             with_local="`TargetsUnhealthy`; sends to all nodes while none is healthy; `Unknown` with ports of "
             "several protocols or a sessionAffinity",
@@ -117,7 +121,10 @@ class AwsCloudProvider(BaseFamily):
             consumer="AWS Classic Load Balancer",
             found_by="no class; host name `*.elb.amazonaws.com`, annotation `aws-load-balancer-*` or providerID `aws://`",
             nodes="cloud nodes with an instance ID that match `aws-load-balancer-target-node-labels`",
-            health_check="one for all ports: HTTP `/healthz` on healthCheckNodePort, 6 failures 10 s apart",
+            health_check=(
+                f"one for all ports: HTTP `/healthz` on healthCheckNodePort, {CLASSIC_CHECK.unhealthy} failures "
+                f"{CLASSIC_CHECK.interval} s apart"
+            ),
             with_local="`TargetsUnhealthy`; no UDP; what it does while no node is healthy is not known; "
             "`Unknown` with ports of several protocols or a sessionAffinity",
             evidence=Evidence.DOCUMENTED,
@@ -136,7 +143,7 @@ class AwsCloudProvider(BaseFamily):
         if TARGET_NODES in service.annotations:
             recognition = recognition._replace(how=recognition.how + as_of_last_sync(TARGET_NODES))
         network = kind == "nlb"
-        controller = "cloud-provider/aws-" + ("nlb" if network else "clb")
+        controller = "cloud-provider/aws-nlb" if network else CLASSIC
         balancer = Balancer.of(service, controller, recognition, without_address=_refusals(service, network))
         rule = replace(_NODES, requirements=target_node_labels(service.annotations.get(TARGET_NODES, "")))
         settings = _settings(service)
@@ -202,7 +209,7 @@ class AwsCloudProvider(BaseFamily):
             effect = "Every node is then a target, and so are those with pods."
             yield drop_annotation(service, TARGET_NODES, effect)
             return
-        network = verdict.consumer.controller.endswith("nlb")
+        network = is_nlb(verdict.consumer)
         cost, extra = (ClientIP.LOST, _PROXY_PROTOCOL) if network else (ClientIP.HIDDEN, "")
         if proxy_protocol:
             cost, extra = ClientIP.UNCHANGED, "PROXY protocol v2 is on and keeps carrying it."
@@ -282,7 +289,7 @@ def _odd_attribute(service: Service, network: bool) -> str:
 
 
 def _another_load_balancer(consumer: Consumer) -> Advice:
-    if consumer.controller.endswith("nlb"):
+    if is_nlb(consumer):
         return Advice("Serve this port by other means", "No load balancer of AWS serves its protocol.")
     return Advice(
         "Serve this port by a Network Load Balancer",

@@ -4,9 +4,45 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
-from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.resilience import MinimumHealthy
+
+
+class CheckDefaults(NamedTuple):
+    """A health check that nothing sets: seconds, and how many answers in a row change the state of a target."""
+
+    interval: int
+    timeout: int
+    unhealthy: int
+    healthy: int
+
+
+ALB_CHECK = CheckDefaults(interval=15, timeout=5, unhealthy=2, healthy=2)
+GATEWAY_ALB_CHECK = CheckDefaults(interval=15, timeout=5, unhealthy=3, healthy=3)
+NLB_LOCAL_CHECK = CheckDefaults(interval=10, timeout=6, unhealthy=2, healthy=2)
+"""For a Service of type LoadBalancer with Local."""
+NLB_CHECK = CheckDefaults(interval=10, timeout=10, unhealthy=3, healthy=3)
+"""aws-load-balancer-controller 225f4456: pkg/ingress and pkg/service model_builder.go,
+pkg/gateway/model/model_build_target_group.go."""
+CLOUD_PROVIDER_NLB_CHECK = CheckDefaults(interval=10, timeout=10, unhealthy=2, healthy=2)
+CLASSIC_CHECK = CheckDefaults(interval=10, timeout=5, unhealthy=6, healthy=2)
+"""cloud-provider-aws 63ec440c: pkg/providers/v1/aws.go buildNLBHealthCheckConfiguration, aws_loadbalancer.go."""
+
+NLB_LAG = (30, 40)
+"""Seconds that an NLB sends on after a target is unhealthy, at least and at most, as AWS support names them."""
+
+CLASSIC = "cloud-provider/aws-clb"
+"""The controller of a Classic Load Balancer."""
+
+
+def is_nlb(consumer: Consumer) -> bool:
+    """Whether a load balancer of AWS is a Network Load Balancer. That of a Service is, unless it is a Classic one:
+    the controller is then named by a class, which may be any."""
+    of_service = consumer.kind == "Service" and consumer.controller != CLASSIC
+    return of_service or consumer.controller.endswith("/nlb")
+
 
 _MINIMUM = "target_group_health.unhealthy_state_routing.minimum_healthy_targets."
 MINIMUM_COUNT, MINIMUM_PERCENTAGE = f"{_MINIMUM}count", f"{_MINIMUM}percentage"

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from etpguard.assess import Outcome
+from etpguard.assess.consumers.aws_target_groups import is_nlb
 from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.assess.node_states import Client
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY
 
-_ALB = frozenset({"ingress.k8s.aws/alb", "gateway.k8s.aws/alb", "eks.amazonaws.com/alb"})
-_NLB = frozenset({"service.k8s.aws/nlb", "gateway.k8s.aws/nlb", "eks.amazonaws.com/nlb", "cloud-provider/aws-nlb"})
+_CONTROLLERS = frozenset(
+    {
+        "ingress.k8s.aws/alb",
+        "gateway.k8s.aws/alb",
+        "eks.amazonaws.com/alb",
+        "service.k8s.aws/nlb",
+        "gateway.k8s.aws/nlb",
+        "eks.amazonaws.com/nlb",
+        "cloud-provider/aws-nlb",
+    }
+)
 
 
 def shown(verdict: ConsumerVerdict) -> str:
@@ -18,15 +28,13 @@ def shown(verdict: ConsumerVerdict) -> str:
     or Target.FailedHealthChecks if the connection fails. A Network Load Balancer shows only
     Target.FailedHealthChecks.
     """
-    if not verdict.uncovered or verdict.outcome not in _SHOWN:
+    of_aws = verdict.consumer.controller in _CONTROLLERS
+    if not of_aws or not verdict.uncovered or verdict.outcome not in _SHOWN:
         return ""
     count = verdict.uncovered.bit_count()
     targets = f"{count} target{'s' if count > 1 else ''}"
-    controller = verdict.consumer.controller
     check = verdict.consumer.check.settings if verdict.consumer.check else None
-    network = controller in _NLB or "nlb" in verdict.consumer.target_type.lower()
-    if controller not in _ALB and not network:
-        return ""
+    network = is_nlb(verdict.consumer)
     if verdict.reason.code == NO_HEALTHY_TARGET:
         return (
             f"all {verdict.eligible.bit_count()} targets unhealthy; it sends requests to all of them, and "

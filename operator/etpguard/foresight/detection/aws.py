@@ -5,18 +5,38 @@ has. Pure."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
+from etpguard.assess.consumers.aws_target_groups import (
+    ALB_CHECK,
+    CLASSIC_CHECK,
+    CLOUD_PROVIDER_NLB_CHECK,
+    NLB_CHECK,
+    NLB_LAG,
+    NLB_LOCAL_CHECK,
+    CheckDefaults,
+    is_nlb,
+)
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.cluster import Picture
 from etpguard.foresight.detection.settings import Settings, Unclear
 from etpguard.foresight.detection.timing import Timing
 from etpguard.objects import INGRESS, SERVICE, Key, Service
 
-_CHECK = f"{NLB}healthcheck-"
-_LAG = 40
-"""Seconds that an NLB sends on after a target is unhealthy: AWS support names 30 to 40 s."""
+_ALB_KEYS = (
+    f"{ALB}healthcheck-interval-seconds",
+    f"{ALB}healthcheck-timeout-seconds",
+    f"{ALB}unhealthy-threshold-count",
+    f"{ALB}healthy-threshold-count",
+)
+_KEYS = (
+    f"{NLB}healthcheck-interval",
+    f"{NLB}healthcheck-timeout",
+    f"{NLB}healthcheck-unhealthy-threshold",
+    f"{NLB}healthcheck-healthy-threshold",
+)
+"""Of an NLB, and of a Classic Load Balancer: interval, timeout, unhealthy and healthy threshold."""
 
 
 def load_balancer_controller(consumer: Consumer, service: Service, picture: Picture) -> Timing:
@@ -30,45 +50,36 @@ def load_balancer_controller(consumer: Consumer, service: Service, picture: Pict
     base = picture.get(SERVICE, key) if consumer.kind == "Service" else None
     if base is None:
         raise Unclear(f"the settings of the target groups of {consumer.kind} {key} are not known")
-    made = _network(Settings(("Service", base)), interval=10, timeout=6, threshold=2)
+    made = _network(Settings(("Service", base)), NLB_LOCAL_CHECK)
     if base.type == "LoadBalancer":
         return made
     # The settings of Local are those of type LoadBalancer; the controller may take the others here.
-    return made.or_(_network(Settings(("Service", base)), interval=10, timeout=10, threshold=3))
+    return made.or_(_network(Settings(("Service", base)), NLB_CHECK))
 
 
 def cloud_provider(consumer: Consumer, service: Service, picture: Picture) -> Timing:
     """Raises Unclear."""
     settings = Settings(("Service", service))
-    if consumer.controller.endswith("nlb"):
-        return _network(settings, interval=10, timeout=10, threshold=2)
-    return _of_service(settings, _Defaults(interval=10, timeout=5, unhealthy=6, healthy=2))
+    if is_nlb(consumer):
+        return _network(settings, CLOUD_PROVIDER_NLB_CHECK)
+    return _timing(settings, _KEYS, CLASSIC_CHECK)
 
 
 def _application(settings: Settings) -> Timing:
-    interval = settings.seconds("interval", f"{ALB}healthcheck-interval-seconds", default=15, least=5, most=300)
-    timeout = settings.seconds("timeout", f"{ALB}healthcheck-timeout-seconds", default=5, least=2, most=120)
-    down = settings.count("unhealthy threshold", f"{ALB}unhealthy-threshold-count", default=2, least=2, most=10)
-    up = settings.count("healthy threshold", f"{ALB}healthy-threshold-count", default=2, least=2, most=10)
-    return Timing.of(interval, timeout, down, up, settings=str(settings))
+    return _timing(settings, _ALB_KEYS, ALB_CHECK)
 
 
-def _network(settings: Settings, *, interval: int, timeout: int, threshold: int) -> Timing:
-    return _of_service(settings, _Defaults(interval, timeout, threshold, threshold), lag=_LAG)
+def _network(settings: Settings, defaults: CheckDefaults) -> Timing:
+    return _timing(settings, _KEYS, defaults, lag=NLB_LAG[1])
 
 
-class _Defaults(NamedTuple):
-    interval: int
-    timeout: int
-    unhealthy: int
-    healthy: int
-
-
-def _of_service(settings: Settings, defaults: _Defaults, lag: int = 0) -> Timing:
-    interval = settings.seconds("interval", f"{_CHECK}interval", default=defaults.interval, least=5, most=300)
-    timeout = settings.seconds("timeout", f"{_CHECK}timeout", default=defaults.timeout, least=2, most=120)
-    unhealthy, healthy = (
-        settings.count(f"{what} threshold", f"{_CHECK}{what}-threshold", default=default, least=2, most=10)
-        for what, default in (("unhealthy", defaults.unhealthy), ("healthy", defaults.healthy))
+def _timing(settings: Settings, keys: Sequence[str], defaults: CheckDefaults, lag: int = 0) -> Timing:
+    interval, timeout, unhealthy, healthy = keys
+    return Timing.of(
+        settings.seconds("interval", interval, default=defaults.interval, least=5, most=300),
+        settings.seconds("timeout", timeout, default=defaults.timeout, least=2, most=120),
+        settings.count("unhealthy threshold", unhealthy, default=defaults.unhealthy, least=2, most=10),
+        settings.count("healthy threshold", healthy, default=defaults.healthy, least=2, most=10),
+        lag=lag,
+        settings=str(settings),
     )
-    return Timing.of(interval, timeout, unhealthy, healthy, lag=lag, settings=str(settings))

@@ -151,10 +151,20 @@ def test_what_to_copy_and_what_it_costs(objects: list[Json], number: int, expect
         ),
         pytest.param(
             [binding(owner=gateway_owner("alb")), gateway()],
-            "3 checks, 15 s apart) this takes 35 to 50 s",
+            "3 checks, 15 s apart, timeout 5 s) this takes 35 to 50 s",
             id="gateway",
         ),
         pytest.param([load_balancer()], "preStop", id="health-check-node-port-drains"),
+        pytest.param(
+            [load_balancer()],
+            "by default 2 checks, 10 s apart, and the NLB sends there for 30 to 40 s more.",
+            id="nlb-on-the-health-check-node-port",
+        ),
+        pytest.param(
+            [load_balancer(loadBalancerClass="x/y"), ingress(annotations={"healthcheck-port": str(CHECK_PORT)})],
+            "by default 2 checks, 15 s apart.",
+            id="alb-on-the-health-check-node-port",
+        ),
     ],
 )
 def test_targets_unhealthy_is_said_to_be_harmless_and_when_it_is_not(objects: list[Json], said: str) -> None:

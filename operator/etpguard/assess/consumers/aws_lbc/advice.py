@@ -7,10 +7,20 @@ from typing import NamedTuple
 
 from etpguard.assess.consumers.aws_lbc import proxy_protocol
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
-from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, both, class_targets, configuration, is_nlb
+from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, both, class_targets, configuration
 from etpguard.assess.consumers.aws_lbc.node_advice import admit, narrow, no_node_selected
 from etpguard.assess.consumers.aws_lbc.shared_numbers import OTHER_NODE_PORT, SHARED
-from etpguard.assess.consumers.aws_target_groups import LOWER_THE_MINIMUM, zones_without
+from etpguard.assess.consumers.aws_target_groups import (
+    ALB_CHECK,
+    GATEWAY_ALB_CHECK,
+    LOWER_THE_MINIMUM,
+    NLB_CHECK,
+    NLB_LAG,
+    NLB_LOCAL_CHECK,
+    CheckDefaults,
+    is_nlb,
+    zones_without,
+)
 from etpguard.assess.consumers.changes import NO_STEP, Step, WorkloadChange
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.known_annotations import (
@@ -109,9 +119,11 @@ def _harmless(service: Service, verdict: ConsumerVerdict) -> Advice:
     which = "the node without a pod, which shows" if count == 1 else f"the {count} nodes without a pod, which show"
     effect = f"The health check keeps traffic off {which} as unhealthy by design."
     if isinstance(verdict.consumer.probe, HealthCheckNodePort):
+        _, check = _defaults(service, verdict.consumer)
+        lag = f", and {_LAG}" if is_nlb(verdict.consumer) else ""
         cost = (
             "Cost: when the last pod of a node is deleted, its healthCheckNodePort fails at once. The load "
-            "balancer needs time to notice: by default 2 checks, 10 s apart, and for an NLB 30 to 40 s more. "
+            f"balancer needs time to notice: by default {check.unhealthy} checks, {check.interval} s apart{lag}. "
             "Nothing is lost if the pod stays Ready and serves until then. A preStop delay gives that time only "
             "to a pod that stays Ready meanwhile. ingress-nginx, Envoy Gateway and Contour fail their readiness "
             "at once, and the node then drops the traffic."
@@ -133,17 +145,27 @@ def _harmless(service: Service, verdict: ConsumerVerdict) -> Advice:
 
 
 def _time_to_notice(service: Service, consumer: Consumer) -> str:
-    """With n checks, i apart, and timeout t, a load balancer takes (n-1)·i+t to n·i+t: pkg/ingress and pkg/service
-    model_builder.go, pkg/gateway/model/model_build_target_group.go."""
+    """With n checks, i apart, and timeout t, a load balancer takes (n-1)·i+t to n·i+t."""
+    whose, check = _defaults(service, consumer)
+    interval, timeout, checks, _ = check
+    most = checks * interval + timeout
+    lag = f", and {_LAG}" if is_nlb(consumer) else ""
+    defaults = f"{whose} ({checks} checks, {interval} s apart, timeout {timeout} s)"
+    return f"{defaults} this takes {most - interval} to {most} s{lag}"
+
+
+_LAG = f"the NLB sends there for {NLB_LAG[0]} to {NLB_LAG[1]} s more"
+
+
+def _defaults(service: Service, consumer: Consumer) -> tuple[str, CheckDefaults]:
+    """Whose defaults count for the health check of the consumer, and what they are."""
     if not is_nlb(consumer):
         if consumer.kind == "Gateway":
-            return "the defaults of a Gateway's ALB (3 checks, 15 s apart) this takes 35 to 50 s"
-        return "an ALB's defaults (2 checks, 15 s apart) this takes 20 to 35 s"
+            return "the defaults of a Gateway's ALB", GATEWAY_ALB_CHECK
+        return "an ALB's defaults", ALB_CHECK
     if consumer.kind == "Service" and service.type != "LoadBalancer":
-        defaults = f"an NLB's defaults for type {service.type} (3 checks, 10 s apart, timeout 10 s)"
-        return f"{defaults} this takes 30 to 40 s, and the NLB sends there for 30 to 40 s more"
-    defaults = "an NLB's defaults for Local (2 checks, 10 s apart, timeout 6 s)"
-    return f"{defaults} this takes 16 to 26 s, and the NLB sends there for 30 to 40 s more"
+        return f"an NLB's defaults for type {service.type}", NLB_CHECK
+    return "an NLB's defaults for Local", NLB_LOCAL_CHECK
 
 
 def _probe_the_node_port(service: Service, consumer: Consumer) -> Advice:

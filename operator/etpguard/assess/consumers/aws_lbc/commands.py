@@ -13,10 +13,6 @@ from etpguard.objects.aws import INGRESS_CLASS_PARAMS, TARGET_GROUP_BINDING
 from etpguard.objects.gateways import TARGET_GROUP_CONFIGURATION
 
 
-def is_nlb(consumer: Consumer) -> bool:
-    return consumer.kind == "Service" or consumer.controller.endswith("/nlb")
-
-
 def annotate(service: Service, consumer: Consumer, **values: str | None) -> Step:
     """Sets annotations of the Service, which override those of the Ingress. For an NLB, it annotates the Service
     that owns the NLB. The keywords are the suffixes of the annotations, with `_` for `-`; the value None removes
