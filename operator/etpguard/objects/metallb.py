@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from etpguard.objects.kinds import Kind, Reach
-from etpguard.objects.records import Key, LabelledRecord, Selector, Shape
+from etpguard.objects.kinds import AnyKind, Kind, Reach
+from etpguard.objects.records import Key, LabelledRecord, Selector, Shape, index_key
 
 
 class AdvertisementSpec(Shape, frozen=True):
@@ -82,8 +82,17 @@ class AnnouncementStatus(LabelledRecord, frozen=True):
         return Key(status.service_namespace or "", status.service_name)
 
 
-def _announced(status: AnnouncementStatus) -> Iterable[Key]:
-    return () if status.service is None else (status.service,)
+def report_key(kind: AnyKind) -> Key:
+    """The key to which all reports of this kind refer, besides that of their Service."""
+    return index_key("MetalLBReport", kind.plural)
+
+
+def _announced_by_l2(status: AnnouncementStatus) -> Iterable[Key]:
+    return () if status.service is None else (status.service, report_key(SERVICE_L2_STATUS))
+
+
+def _announced_by_bgp(status: AnnouncementStatus) -> Iterable[Key]:
+    return () if status.service is None else (status.service, report_key(SERVICE_BGP_STATUS))
 
 
 L2_ADVERTISEMENT = Kind(
@@ -132,7 +141,7 @@ SERVICE_L2_STATUS = Kind(
     "metallb.io",
     "v1beta1",
     AnnouncementStatus,
-    refers=_announced,
+    refers=_announced_by_l2,
     refines=True,
     beyond_namespace=True,
 )
@@ -142,7 +151,7 @@ SERVICE_BGP_STATUS = Kind(
     "metallb.io",
     "v1beta1",
     AnnouncementStatus,
-    refers=_announced,
+    refers=_announced_by_bgp,
     refines=True,
     beyond_namespace=True,
 )

@@ -525,6 +525,48 @@ def test_speakers_report_what_they_announce(config: list[Json], reports: list[Js
     assert found.consumer.evidence.value == ("documented" if expected == BOTH else "observed")
 
 
+def report_of(kind: str, of: str, node_name: str = "b") -> Json:
+    made = report(kind, node_name)
+    made["metadata"]["name"] += f"-{of}"
+    return made | {"status": {**made["status"], "serviceName": of}}
+
+
+L2_OF_DNS, BGP_OF_DNS = report_of("ServiceL2Status", "dns"), report_of("ServiceBGPStatus", "dns")
+NOT_REPORTED = Seen("Unknown", "AnnouncementNotReported", "ab", "")
+BY_BGP = [advertisement("BGPAdvertisement"), peer()]
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        pytest.param([ADVERTISED, L2_OF_DNS], NOT_REPORTED, id="L2"),
+        pytest.param([ADVERTISED, BGP_OF_DNS], BOTH, id="before 0.14 there is no report by L2"),
+        pytest.param([*BY_BGP, BGP_OF_DNS], NOT_REPORTED, id="BGP"),
+        pytest.param([*BY_BGP, L2_OF_DNS], BOTH, id="before 0.15 there is no report by BGP"),
+        pytest.param([ADVERTISED, *BY_BGP, L2_OF_DNS, BGP_OF_DNS], NOT_REPORTED, id="neither"),
+        pytest.param(
+            [ADVERTISED, *BY_BGP, report("ServiceL2Status", "a"), BGP_OF_DNS], BOTH, id="a node announces it by L2"
+        ),
+    ],
+)
+def test_speakers_report_other_services_and_not_this_one(config: list[Json], expected: Seen) -> None:
+    """layer2_status_controller.go, bgp_status_controller.go: the status is deleted when no node announces."""
+    subject = service(annotations=ALLOCATED)
+    assert seen(subject, endpoints("a", "b"), *nodes(""), *config) == expected
+    manifest = worlds.service(annotations=ALLOCATED)
+    assert seen(manifest, endpoints("a", "b"), *nodes(""), *config) == BOTH, "a manifest has no report yet"
+
+
+def test_a_report_of_another_service_is_noticed() -> None:
+    made = world(service(annotations=ALLOCATED), endpoints("a", "b"), *LAN)
+    assert made.consumer().outcome is Outcome.Covered
+    made.put(L2_OF_DNS)
+    assert made.consumer().reason.code == "AnnouncementNotReported"
+    made.put(report("ServiceL2Status", "a"))
+    assert made.consumer().outcome is Outcome.Covered
+    assert made.put(report_of("ServiceL2Status", "mail")) == {}, "no other report matters then"
+
+
 def test_services_that_share_an_address_are_changed_together() -> None:
     ports = [port(), port("admin", 81, 30081)]
     objects = [other_service("web", ports=ports), endpoints("a", "b"), endpoints("a", ports=["admin"]), *LAN]

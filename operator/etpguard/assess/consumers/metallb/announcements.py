@@ -19,7 +19,7 @@ from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, EXCLUDE_LABEL, NodeR
 from etpguard.assess.node_states import family_of, ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.assess.platforms import TAINTED
-from etpguard.objects import Requirement, Selector, Service
+from etpguard.objects import Key, Kind, Requirement, Selector, Service
 from etpguard.objects.calico import BGP_CONFIGURATION
 from etpguard.objects.metallb import (
     BGP_ADVERTISEMENT,
@@ -30,7 +30,9 @@ from etpguard.objects.metallb import (
     SERVICE_L2_STATUS,
     Advertisement,
     AdvertisementSpec,
+    AnnouncementStatus,
     PeerSpec,
+    report_key,
 )
 
 POOL = ("metallb.io/ip-allocated-from-pool", "metallb.universe.tf/ip-allocated-from-pool")
@@ -83,6 +85,15 @@ _PREFIX_SHARED = Reason(
     "node that announces an address of this prefix gets the packets for all of them. Nodes without an endpoint of "
     "this Service drop its packets. Look at the routes to the prefix on the routers",
 )
+_NOT_REPORTED = Reason(
+    "AnnouncementNotReported",
+    "speakers report what they announce, and none reports this Service. If it is new, its status follows in a "
+    "moment. If not, no node announces the address, for example because no speaker runs on a node with an "
+    "endpoint, or because there is no session with a BGP peer. Look at `kubectl get "
+    "servicel2statuses,servicebgpstatuses -A`, and at the events of the Service",
+)
+"""layer2_status_controller.go and bgp_status_controller.go: a speaker deletes its status of a Service when it
+stops to announce it, and when no BGP peer is left."""
 _MOST_ALTERNATIVES = 256
 
 _Alternatives = tuple[tuple[Requirement, ...], ...]
@@ -94,6 +105,8 @@ class Announcement(Struct, frozen=True):
     observed: bool = False
     """Whether a speaker reports it."""
     assumptions: tuple[str, ...] = ()
+    reads: frozenset[Key] = frozenset()
+    """Keys that stand for the reports about other Services: whether there are any decides."""
 
 
 def announcement(service: Service, view: View) -> Announcement:
@@ -104,10 +117,12 @@ def announcement(service: Service, view: View) -> Announcement:
     if _by_arp(service, view, ads) and (everywhere := answered_everywhere(view, *served_families(service))):
         return Announcement(everywhere)
     shared = isinstance(ads, _Advertisements) and _prefix_shared(service, ads)
-    if (nodes := _reported(service, view, ads)) and not shared:
+    nodes = frozenset[str]().union(*(_reporting(service, view, kind) for kind in STATUSES))
+    complete = not isinstance(ads, _Advertisements) or not _missing(service, view, ads)
+    if nodes and complete and not shared:
         if hidden := _prefix_hidden(service, view, ads):
             return Announcement(UnknownOutcome(hidden, NODES, UNCHECKED))
-        rule = NodeRule(names=nodes, taints=(), readiness=Readiness.IGNORED)
+        rule = _named(nodes)
         hosting = Otherwise(replace(rule, follows_endpoints=True), _OUTDATED, none_is_unknown=True)
         return Announcement(NodeTargets(rule, UNCHECKED, otherwise=hosting), observed=True)
     if isinstance(ads, Reason):
@@ -119,16 +134,20 @@ def announcement(service: Service, view: View) -> Announcement:
     if isinstance(alternatives, Reason):
         return Announcement(UnknownOutcome(alternatives, NODES, UNCHECKED))
     rule = replace(NODES, any_of=() if () in alternatives else alternatives)
+    missing = _missing(service, view, ads)
+    reads = frozenset(map(report_key, missing))
+    unreported = Otherwise(_named(nodes), _NOT_REPORTED) if service.uid and any(map(view.has, missing)) else None
     if shared:
-        return Announcement(PossibleNodes(EVERY_NODE, _PREFIX_SHARED, fewest=rule))
-    targets = NodeTargets(rule, UNCHECKED)
+        fewest = unreported.rule if unreported else rule
+        return Announcement(PossibleNodes(EVERY_NODE, _PREFIX_SHARED, fewest=fewest), reads=reads)
+    targets = NodeTargets(rule, UNCHECKED, otherwise=unreported)
     if not ads.bgp:
         nobody = Otherwise(NO_NODE, _INTERFACES) if _by_interface(ads) else None
-        targets = replace(targets, one_of=_ONE_NODE, otherwise=nobody)
+        targets = replace(targets, one_of=_ONE_NODE, otherwise=unreported or nobody)
     if TAINTED in view.platforms:
-        return Announcement(replace(targets, other_targets=_SPEAKER))
+        return Announcement(replace(targets, other_targets=_SPEAKER), reads=reads)
     targets = replace(targets, no_target=Reason("NoTargets", _SILENT))
-    return Announcement(targets, assumptions=_no_others(view) if rule.any_of else ())
+    return Announcement(targets, assumptions=_no_others(view) if rule.any_of else (), reads=reads)
 
 
 class _Advertisements(Struct, frozen=True):
@@ -147,16 +166,20 @@ def _by_arp(service: Service, view: View, ads: _Advertisements | Reason) -> bool
     return isinstance(ads, _Advertisements) and (bool(ads.layer2) or ads.silent is not None)
 
 
-def _reported(service: Service, view: View, ads: _Advertisements | Reason) -> frozenset[str]:
-    """The nodes whose speakers report that they announce the Service; empty where a protocol that an advertisement
-    uses has no report, as before 0.14 (L2) and 0.15 (BGP)."""
-    by_kind = [
-        {status.node for status in view.referring(kind, service.key) if status.node and not status.deleting}
-        for kind in STATUSES
-    ]
-    if isinstance(ads, _Advertisements) and ((ads.layer2 and not by_kind[0]) or (ads.bgp and not by_kind[1])):
-        return frozenset()
-    return frozenset[str]().union(*by_kind)
+def _reporting(service: Service, view: View, kind: Kind[AnnouncementStatus]) -> set[str]:
+    """The nodes whose speakers report by this kind that they announce the Service."""
+    return {status.node for status in view.referring(kind, service.key) if status.node and not status.deleting}
+
+
+def _missing(service: Service, view: View, ads: _Advertisements) -> list[Kind[AnnouncementStatus]]:
+    """The kinds by which no speaker reports the Service, though an advertisement uses the protocol: as before 0.14
+    (L2) and 0.15 (BGP), or because no node announces it."""
+    used = zip(STATUSES, (ads.layer2, ads.bgp), strict=True)
+    return [kind for kind, found in used if found and not _reporting(service, view, kind)]
+
+
+def _named(nodes: frozenset[str]) -> NodeRule:
+    return NodeRule(names=nodes, taints=(), readiness=Readiness.IGNORED) if nodes else NO_NODE
 
 
 def _advertisements(service: Service, view: View) -> _Advertisements | Reason:

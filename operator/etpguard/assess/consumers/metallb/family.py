@@ -59,9 +59,9 @@ class MetalLB(BaseFamily):
                 "`Covered` if each announcing node has an endpoint of the port. Where ports have pods on "
                 "different nodes, a port is a `Blackhole` if some announcing nodes lack it, an `Outage` if all "
                 "do, and `Unknown` by layer 2 without a status, or with kube-proxy in mode ipvs without "
-                "strictARP. `NoTargets` if not advertised, or to no "
-                "`BGPPeer`; `Unknown` where BGP announces only a prefix of the address, or layer 2 only from "
-                "some interfaces"
+                "strictARP, or if speakers report other Services and not this one. `NoTargets` if not "
+                "advertised, or to no `BGPPeer`; `Unknown` where BGP announces only a prefix of the address, or "
+                "layer 2 only from some interfaces"
             ),
             evidence=Evidence.DOCUMENTED,
             source="metallb 7938d3f speaker/layer2_controller.go, speaker/bgp_controller.go",
@@ -78,7 +78,7 @@ class MetalLB(BaseFamily):
             recognition = Recognition(how, Evidence.OBSERVED)
         if announced.assumptions:
             recognition = Recognition(recognition.how, Evidence.ASSUMED, announced.assumptions)
-        reads = _addresses_and_sharers(service, view)
+        reads = _addresses_and_sharers(service, view) | announced.reads
         balancer = Balancer.of(service, "metallb", recognition, "node", without_address=_WITHOUT_ADDRESS)
         for consumer in balancer.consumers(announced.targets):
             yield replace(consumer, reads=reads)
