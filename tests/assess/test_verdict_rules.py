@@ -142,7 +142,13 @@ def test_few_healthy_targets(given: Verdict, fields: dict[str, Any], expected: s
     ],
 )
 def test_the_address_to_which_a_consumer_sends(kind: str, target_type: str, expected: Frontend | None) -> None:
-    assert frontend(replace(consumer(), kind=kind, target_type=target_type)) is expected
+    assert frontend(replace(consumer(), kind=kind, target_type=target_type), "IPv4") is expected
+
+
+def test_packets_keep_the_address_of_the_load_balancer_in_some_families() -> None:
+    internal = replace(consumer(), kind="Service", target_type="instance", keeps_address=("IPv4",))
+    assert frontend(internal, "IPv4") is Frontend.VIP
+    assert frontend(internal, "IPv6") is Frontend.NODE_PORT
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,8 @@ class ConsumerJudge:
             if targets.otherwise is None:
                 return known
             instead = replace(targets, rule=targets.otherwise.rule, otherwise=None)
-            other = self.verdict(states, replace(consumer, targets=instead), blind)
+            keeps = () if targets.otherwise.to_node_ports else consumer.keeps_address
+            other = self.verdict(states, replace(consumer, targets=instead, keeps_address=keeps), blind)
             both = agreed(known, other.outcome, targets.otherwise)
             return replace(both, coverage=known.coverage + other.coverage)
         if isinstance(targets, PossibleNodes) and targets.present and worst.outcome is not Outcome.NoEndpoints:
@@ -133,7 +134,7 @@ class ConsumerJudge:
     ) -> ConsumerVerdict:
         if rule.hosts is Hosts.READY_OF_PORT:
             eligible &= state.ready
-        if (seen := frontend(consumer)) is not None:
+        if (seen := frontend(consumer, state.family)) is not None:
             state = state.seen_through(seen)
         forwarding = state.forwarding
         if consumer.targets.external and (odd := forwarding & self._served_at_one_address(state.family)):

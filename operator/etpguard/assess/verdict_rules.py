@@ -13,7 +13,7 @@ from etpguard.assess.node_states import Frontend, PortState
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY, Outcome, Reason, Verdict
 from etpguard.assess.probe import HealthCheckNodePort, NotModelled
 from etpguard.assess.resilience import Zones
-from etpguard.objects import Service
+from etpguard.objects import IPFamily, Service
 
 
 def routed_around(consumer: Consumer, state: PortState, eligible: int, passes: int | NotModelled) -> bool:
@@ -48,8 +48,10 @@ def node_port_limits(service: Service, edge: int) -> Reason | None:
     return None
 
 
-def frontend(consumer: Consumer) -> Frontend | None:
-    """The kind of address to which the consumer sends, as far as its target type shows."""
+def frontend(consumer: Consumer, family: IPFamily) -> Frontend | None:
+    """The kind of address to which the consumer sends, as far as it is known."""
+    if family in consumer.keeps_address:
+        return Frontend.VIP
     if consumer.kind == "ExternalIP":
         return Frontend.EXTERNAL_IP
     if consumer.target_type == "instance":

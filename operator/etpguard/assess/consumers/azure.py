@@ -41,7 +41,7 @@ from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import EXCLUDE_LABEL, Hosts, NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import NotModelled, OwnNodePort
-from etpguard.objects import Node, Requirement, Service, ServicePort
+from etpguard.objects import IPFamily, Node, Requirement, Service, ServicePort
 
 POD_CONTROLLERS = {
     "azure/application-gateway": "pkg/appgw/backendaddresspools.go:99-181: pools hold pod addresses",
@@ -156,7 +156,7 @@ class AzureLoadBalancer(BaseFamily):
         if CONFIGURATIONS in service.annotations:
             rule, otherwise = _LOCAL_POOL, _SINGLE
             recognition = recognition._replace(assumptions=(*recognition.assumptions, _SEVERAL))
-        balancer = Balancer.of(service, "cloud-provider/azure", recognition)
+        balancer = Balancer.of(service, "cloud-provider/azure", recognition, keeps_address=_floating(service))
         sctp = any(port.transport == "SCTP" and _has_rule(service, port) for port in service.ports)
         fails = _fails_under_cluster(service)
         for port in service.ports:
@@ -258,6 +258,14 @@ def _targets(service: Service, port: ServicePort, view: View, rule: NodeRule, *,
     if _is_true(service, of_port(port, "no_probe_rule")):
         return NodeTargets(rule, UNCHECKED)
     return _checked(service, port, view, rule, proxied=proxied)
+
+
+def _floating(service: Service) -> tuple[IPFamily, ...]:
+    """The families with floating IP, where packets keep their destination. One rule for all ports has it whatever
+    the annotation says; an internal IPv6 address never has it."""
+    if _is_true(service, _NOT_FLOATING) and not _one_rule(service):
+        return ()
+    return ("IPv4",) if _is_true(service, _INTERNAL) else ("IPv4", "IPv6")
 
 
 def _without_node_port(service: Service, port: ServicePort, rule: NodeRule) -> Targets | None:

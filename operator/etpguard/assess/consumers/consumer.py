@@ -46,6 +46,8 @@ class Consumer(Struct, frozen=True):
     configured_by: tuple[Key, ...] | None = ()
     """The objects that hold its settings for this Service in place of annotations, if there are any; None if they
     cannot be read."""
+    keeps_address: tuple[IPFamily, ...] = ()
+    """Families in which its packets arrive at a node with the address of the load balancer, not at a node port."""
     without_address: str = ""
     """Known causes of an empty status of this load balancer, as a clause; see reason NoAddress."""
 

@@ -243,6 +243,8 @@ class Balancer:
     evidence: Evidence = Evidence.DOCUMENTED
     assumptions: tuple[str, ...] = ()
     without_address: str = ""
+    keeps_address: tuple[IPFamily, ...] = ()
+    """See `Consumer`."""
     _families: tuple[IPFamily, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -257,9 +259,11 @@ class Balancer:
         target_type: str = "instance",
         *,
         without_address: str = "",
+        keeps_address: tuple[IPFamily, ...] = (),
     ) -> Balancer:
         how, evidence, assumptions = recognition
-        return cls(service, controller, how, target_type, evidence, assumptions, without_address)
+        given = (how, target_type, evidence, assumptions, without_address, keeps_address)
+        return cls(service, controller, *given)
 
     def consumer(self, port: ServicePort, targets: Targets) -> Consumer:
         return Consumer(
@@ -274,6 +278,7 @@ class Balancer:
             source=self.source,
             evidence=self.evidence,
             assumptions=self.assumptions,
+            keeps_address=self.keeps_address,
             without_address=self.without_address,
         )
 

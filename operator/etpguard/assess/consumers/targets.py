@@ -66,6 +66,8 @@ class Otherwise(Struct, frozen=True):
     rule: NodeRule
     reason: Reason
     """Names the setting, and where to look it up."""
+    to_node_ports: bool = False
+    """Whether its traffic arrives at node ports, whatever `Consumer.keeps_address` says."""
     none_is_unknown: bool = False
     """Whether other nodes than those of `rule` may get the traffic where it selects none."""
 

@@ -39,7 +39,7 @@ from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Target
 from etpguard.assess.consumers.view import View
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.outcome import Outcome, Reason
-from etpguard.objects import Node, Service, ServicePort
+from etpguard.objects import IPFamily, Node, Service, ServicePort
 
 FOLLOWS_PODS = (
     "; its targets follow the pods with a delay: requests to a node whose last pod stopped are lost until then"
@@ -88,7 +88,13 @@ class Cloud(BaseFamily):
         if recognition is None:
             return
         recognition = recognition._replace(how=recognition.how + self._as_of_last_sync(service))
-        balancer = Balancer.of(service, self.controller, recognition, without_address=self.without_address)
+        balancer = Balancer.of(
+            service,
+            self.controller,
+            recognition,
+            without_address=self.without_address,
+            keeps_address=self.keeps_address(service),
+        )
         for port in service.ports:
             targets = self.targets(service, port, view)
             if self.needs_node_ports and not port.node_port and service.uid and _modelled(targets):
@@ -127,6 +133,10 @@ class Cloud(BaseFamily):
         marked = None if others else by_mark(service, *self.signs.marks)
         by_provider = (by_nodes(service, view, scheme, self.provider) for scheme in self.signs.schemes)
         return marked or next(filter(None, by_provider), None)
+
+    def keeps_address(self, service: Service) -> tuple[IPFamily, ...]:
+        """The families in which its packets keep the address of the load balancer; see `Consumer`."""
+        return ()
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
         """Where the load balancer sends the traffic of this port."""

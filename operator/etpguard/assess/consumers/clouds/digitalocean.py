@@ -23,7 +23,7 @@ from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.assess.outcome import Reason
-from etpguard.objects import Node, Service, ServicePort
+from etpguard.objects import IPFamily, Node, Service, ServicePort
 
 PREFIX = "service.beta.kubernetes.io/do-loadbalancer-"
 TYPE = f"{PREFIX}type"
@@ -53,9 +53,10 @@ _REGIONAL = Otherwise(
     Reason(
         "LoadBalancerTypeNotKnown",
         f"{TYPE} is not set, so an option of the controller decides. A REGIONAL_NETWORK load balancer, the "
-        "default, sends to the nodes with an external IPv4 address. A REGIONAL one sends to all nodes. Look at "
-        "the controller's default type",
+        "default, sends to the nodes with an external IPv4 address, and its packets keep its address. A REGIONAL "
+        "one sends to the node ports of all nodes. Look at the controller's default type",
     ),
+    to_node_ports=True,
 )
 
 
@@ -116,11 +117,16 @@ class DigitalOcean(CheckedCloud):
         targets = super().targets(service, port, view)
         if not isinstance(targets, NodeTargets) or targets.rule == NO_NODE:
             return targets
+        if given.get(NETWORK) == "INTERNAL" and not kind:
+            return replace(targets, otherwise=_REGIONAL)
         if kind == "REGIONAL" or given.get(NETWORK) == "INTERNAL":
             return targets
         if kind:
             return replace(targets, rule=_PUBLIC_NODES, keeps_targets=_NO_PUBLIC_NODE)
         return replace(targets, rule=_PUBLIC_NODES_IF_ANY, otherwise=_REGIONAL)
+
+    def keeps_address(self, service: Service) -> tuple[IPFamily, ...]:
+        return () if service.annotations.get(TYPE) == "REGIONAL" else ("IPv4", "IPv6")
 
     def check(self, service: Service, port: ServicePort, view: View) -> HealthCheck | Reason:
         given = service.annotations

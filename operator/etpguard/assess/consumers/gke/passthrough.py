@@ -94,7 +94,7 @@ class GkeLoadBalancer(BaseFamily):
     """ingress-gce acbcf5d. An HTTP check of the healthCheckNodePort (pkg/l4/healthchecks/healthchecksl4.go:44-51,
     122-136). Groups of endpoints under Local list only nodes with a pod (pkg/neg/types/types.go:381). Without a
     healthy target, a passthrough load balancer sends to all (Google Cloud documentation; failover policy
-    dropTrafficIfUnhealthy is off)."""
+    dropTrafficIfUnhealthy is off). Its packets keep their destination."""
 
     name = "gke-l4"
     balancers_only = True
@@ -115,7 +115,7 @@ class GkeLoadBalancer(BaseFamily):
         recognition = _recognition(service, view)
         if recognition is None:
             return
-        balancer = Balancer.of(service, "gke-l4", recognition)
+        balancer = Balancer.of(service, "gke-l4", recognition, keeps_address=("IPv4", "IPv6"))
         if of_class(service, _STANDALONE):
             detail = f"a person makes the load balancer of class {_STANDALONE}, and no API object shows its check"
             yield from balancer.consumers(PossibleNodes(SUBSET_NODES, Reason("ControllerNotModelled", detail)))
