@@ -45,9 +45,7 @@ class Server:
             self.picture.nodes.add(name)
         self.api = FakeApi(self._answer)
         self.writes: list[str] = []
-        raw = {"metadata": {"name": "web", "namespace": "default", "uid": "uid-web"}, "spec": {}}
-        service = decode_item(SERVICE, raw)
-        self.picture.absorb(self.picture.store(SERVICE).replace([service]))
+        self.serve({}, "Cluster")
         self.settings = settings or PublishSettings(hold=0, urgent_hold=0)
         self.start()
 
@@ -66,6 +64,11 @@ class Server:
             clock,
             lambda: self.assumed,
         )
+
+    def serve(self, annotations: Json, policy: str) -> None:
+        metadata = {"name": "web", "namespace": "default", "uid": "uid-web", "annotations": annotations}
+        service = decode_item(SERVICE, {"metadata": metadata, "spec": {"externalTrafficPolicy": policy}})
+        self.picture.absorb(self.picture.store(SERVICE).replace([service]))
 
     def shown(self) -> None:
         """The watch brings the report as it is stored."""
@@ -303,6 +306,32 @@ class TestAServiceThatIsNotAssessedAnyMore:
         assert server.stored["status"]["outcome"] == "NotAffected"
         assert "consumers" not in server.stored["status"]
         assert server.stored["status"]["remediation"] == REMEDIATED
+
+    @pytest.mark.parametrize(
+        ("annotations", "policy", "outcome", "code"),
+        [
+            pytest.param({"etpguard.dev/ignore": "true"}, "Local", "Unknown", "NotAssessed", id="ignored"),
+            pytest.param(
+                {"etpguard.dev/ignore": "true"}, "Cluster", "NotAffected", "NotLocal", id="ignored Cluster"
+            ),
+            pytest.param({}, "Cluster", "NotAffected", "NotLocal", id="Cluster"),
+            pytest.param({}, "Local", "NotAffected", "NotLocal", id="nothing outside reaches it"),
+        ],
+    )
+    def test_its_history_calls_no_loss_harmless(
+        self, annotations: Json, policy: str, outcome: str, code: str
+    ) -> None:
+        """A Service that etpguard ignores may still lose traffic."""
+        server = reported()
+        assert server.stored is not None
+        server.edit({**server.stored["status"], "remediation": REMEDIATED})
+        server.serve(annotations, policy)
+        server.settle(None)
+        status = server.stored["status"]
+        assert (status["outcome"], status["reason"].partition(":")[0]) == (outcome, code)
+        assert status["reason"].endswith("The report stays only as the record of its remediation")
+        newest = status["transitions"][0]
+        assert (newest["from"], newest["to"]) == ("Blackhole", outcome)
 
     def test_keeps_a_remediation_that_cannot_be_read_as_it_is(self) -> None:
         server = reported()

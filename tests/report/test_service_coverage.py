@@ -246,7 +246,7 @@ def test_a_status_holds_no_null() -> None:
         return any(nulls(v) for v in value) if isinstance(value, list) else value is None
 
     assert not nulls(status(assessment(O.Outage, verdict(O.Outage)), table(), ()))
-    assert not nulls(history_status())
+    assert not nulls(history_status(service()))
 
 
 def test_the_record_of_a_remediation_leaves_out_what_says_nothing() -> None:

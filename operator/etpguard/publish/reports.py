@@ -145,7 +145,7 @@ class ReportPublisher:
         due = self._debounce.due(service.key, None, now)
         if not service_coverage.must_stay(existing, service, self._wall()):
             return self._write(service.key, now, due, partial(self._delete, existing))
-        history = service_coverage.history_status()
+        history = service_coverage.history_status(service)
         if existing.remediation is None or self._wording.same(service.key, existing.status, history):
             return None
         # The report must not show the last assessment any longer.

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from etpguard.assess import Assessment, InternalAssessment, Outcome, PortState
+from etpguard.assess.service_assessor import IGNORE_ANNOTATION
 from etpguard.cluster import NodeTable
 from etpguard.objects import SERVICE, Remediation, Service, ServiceCoverage
 from etpguard.objects.times import parse
@@ -43,6 +44,7 @@ _BOUNDS = (
 """Bounds of names in a list, consumers, and pieces of advice. The next row applies if the status is too large."""
 
 _CODE = re.compile(r"[A-Z][A-Za-z0-9]*(?=: |$)")
+_NOT_LOCAL = "NotLocal: externalTrafficPolicy is not Local, or nothing outside reaches the Service through a node"
 _INTERNAL = "CoveredInternally"
 """The type of the condition about clients in the cluster."""
 _NOT_COMPARED = ("remediation", transitions.FIELD)
@@ -85,8 +87,7 @@ def status(
 
 
 def _no_external() -> Json:
-    why = "NotLocal: externalTrafficPolicy is not Local, or nothing outside reaches the Service through a node"
-    return {"outcome": Outcome.NotAffected.name, "reason": why, "conditions": []}
+    return {"outcome": Outcome.NotAffected.name, "reason": _NOT_LOCAL, "conditions": []}
 
 
 def _external(assessment: Assessment, table: NodeTable, advice: Sequence[str], names: int, consumers: int) -> Json:
@@ -110,10 +111,15 @@ def _external(assessment: Assessment, table: NodeTable, advice: Sequence[str], n
     return made
 
 
-def history_status() -> Json:
-    """The status of a report that is kept only for its `remediation`."""
-    why = "not assessed now; the report keeps the history of the remediation"
-    return {"outcome": Outcome.NotAffected.name, "reason": why, "conditions": []}
+def history_status(service: Service) -> Json:
+    """The status of a report that is kept only for its `remediation`. A Service that etpguard ignores may still
+    lose traffic."""
+    outcome, why = Outcome.NotAffected, _NOT_LOCAL
+    if service.policy == "Local" and service.annotations.get(IGNORE_ANNOTATION) == "true":
+        outcome = Outcome.Unknown
+        why = f"NotAssessed: the Service has the annotation {IGNORE_ANNOTATION}, so etpguard does not assess it"
+    kept = "The report stays only as the record of its remediation"
+    return {"outcome": outcome.name, "reason": f"{why}. {kept}", "conditions": []}
 
 
 def joined(external: Json, internal: Json) -> Json:
