@@ -23,6 +23,8 @@ CONTAINER_ARGUMENTS = (
     "ipvs-strict-arp",
     "run-service-proxy",
     "service-external-ip-range",
+    "advertise-loadbalancer-ip",
+    "advertise-external-ip",
     "source",
     "allow-config-keys",
     "deny-config-keys",

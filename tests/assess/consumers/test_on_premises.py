@@ -7,9 +7,13 @@ from typing import Any
 
 import pytest
 
+from etpguard.assess import Options
+from etpguard.assess.data_planes.choice import Choice
+from etpguard.assess.data_planes.detection import Detection
 from etpguard.objects.metallb import L2_ADVERTISEMENT
 from tests.assess.consumers import worlds
 from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, seen, world
+from tests.assess.data_planes import clusters
 
 service = partial(worlds.service, ingress=[{"ip": "203.0.113.1"}])
 
@@ -18,6 +22,7 @@ ANTREA = {"service.antrea.io/external-ip-pool": "lan"}
 OPENELB = {"lb.kubesphere.io/v1alpha1": "openelb"}
 LAYER2 = "layer2.openelb.kubesphere.io/v1alpha1"
 PURELB = {"purelb.io/allocated-by": "PureLB"}
+NOT_ADVERTISED = Seen("NoTargets", "NotAdvertised", "", "")
 ADVERTISE = "kube-router.io/service.advertise.loadbalancerip"
 
 
@@ -85,6 +90,36 @@ def held_by(host: str) -> Json:
 )
 def test_announcers(subject: Json, expected: Seen) -> None:
     assert seen(subject, endpoints("a"), *nodes("")) == expected
+
+
+def router(*arguments: str) -> Options:
+    """With the DaemonSet of kube-router, which is not the data plane."""
+    args = ["--run-service-proxy=false", *arguments]
+    return Options(Detection(Choice(), clusters.named_objects([clusters.daemon_set("kube-router", args=args)])))
+
+
+@pytest.mark.parametrize(
+    ("annotations", "arguments", "expected"),
+    [
+        pytest.param({}, ["--advertise-loadbalancer-ip=true"], ONLY_A, id="the flag"),
+        pytest.param({}, ["--advertise-loadbalancer-ip"], ONLY_A, id="a bare flag"),
+        pytest.param({}, [], NOT_ADVERTISED, id="without the flag"),
+        pytest.param({}, ["--advertise-loadbalancer-ip=false"], NOT_ADVERTISED, id="the flag is off"),
+        pytest.param({ADVERTISE: "true"}, [], ONLY_A, id="the annotation goes before the flag"),
+        pytest.param({ADVERTISE: "false"}, ["--advertise-loadbalancer-ip"], NOT_ADVERTISED, id="in both ways"),
+    ],
+)
+def test_kube_router_advertises_by_its_flag(
+    annotations: dict[str, str], arguments: list[str], expected: Seen
+) -> None:
+    """kube-router 7c2c277 pkg/controllers/routing/ecmp_vip.go, pkg/options/options.go."""
+    subject = service(loadBalancerClass="kube-router", annotations=annotations)
+    assert seen(subject, endpoints("a"), *nodes(""), options=router(*arguments)) == expected
+
+
+def test_the_advice_for_kube_router_is_its_annotation() -> None:
+    made = world(service(loadBalancerClass="kube-router"), endpoints("a"), *nodes(""), options=router())
+    assert f"{ADVERTISE}=true" in made.advice()[0]
 
 
 def test_openelb_announces_a_shared_address_from_the_nodes_of_both() -> None:

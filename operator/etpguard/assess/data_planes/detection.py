@@ -76,6 +76,7 @@ class Detection:
             _groups((finding.plane, members) for finding, members in found.items()),
             tuple(_contradictions(found)),
             tuple(_variants(found)),
+            self._objects.kube_router_advertises(),
         )
 
     def _finding(self, signs: NodeSigns, cluster: Cluster) -> Finding:

@@ -7,7 +7,13 @@ from typing import Any
 
 from etpguard.assess.data_planes.detection_cilium import CiliumConfiguration, Statement
 from etpguard.assess.data_planes.detection_nodes import KUBE_PROXY_MODES
-from etpguard.assess.data_planes.interface import CALICO_HEALTHZ, HEALTHZ_ADDRESS, NODE_PORTS, STRICT_ARP
+from etpguard.assess.data_planes.interface import (
+    CALICO_HEALTHZ,
+    HEALTHZ_ADDRESS,
+    NODE_PORTS,
+    STRICT_ARP,
+    KubeRouterAdvertises,
+)
 from etpguard.objects import named
 from etpguard.objects.arguments import last_value, switch, values_of
 from etpguard.objects.calico import FelixConfiguration, Installation
@@ -171,6 +177,18 @@ class Objects:
         value = last_value(arguments, "run-service-proxy")
         says = value is None or value.lower() in ("", *_TRUE)
         return Statement(says, f"{named.KUBE_ROUTER_DAEMON_SET}: --run-service-proxy={str(says).lower()}")
+
+    def kube_router_advertises(self) -> KubeRouterAdvertises | None:
+        """kube-router 7c2c277 pkg/options/options.go: --advertise-loadbalancer-ip and --advertise-external-ip are
+        false by default."""
+        if self.daemon_set(named.KUBE_ROUTER_DAEMON_SET) is None:
+            return None
+        arguments = self._arguments(named.KUBE_ROUTER_DAEMON_SET)
+        balancers, external = (
+            (switch(arguments, name) or "").lower() in _TRUE
+            for name in ("advertise-loadbalancer-ip", "advertise-external-ip")
+        )
+        return KubeRouterAdvertises(balancers, external)
 
     def kube_router_settings(self) -> tuple[tuple[str, str], ...] | None:
         """None if no object shows its arguments."""

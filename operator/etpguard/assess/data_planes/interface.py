@@ -111,6 +111,14 @@ class PlaneGroup(Struct, frozen=True):
     """A set of nodes, an integer of `NodeTable`."""
 
 
+class KubeRouterAdvertises(Struct, frozen=True):
+    """What kube-router advertises by BGP unless an annotation of the Service says otherwise, by the arguments in
+    its DaemonSet. It does so beside another data plane, too."""
+
+    load_balancer_ips: bool
+    external_ips: bool
+
+
 class NodePlanes(Struct, frozen=True):
     """The data planes of all nodes. The groups are disjoint and hold every Node; there is at least one."""
 
@@ -120,6 +128,8 @@ class NodePlanes(Struct, frozen=True):
     otherwise: tuple[NodePlanes, ...] = ()
     """The other data planes that the signs leave possible. An outcome that differs under one of them is
     Unknown."""
+    kube_router: KubeRouterAdvertises | None = None
+    """None if no DaemonSet of kube-router was read."""
 
     @property
     def only(self) -> KnownDataPlane | None:
@@ -129,7 +139,8 @@ class NodePlanes(Struct, frozen=True):
     @property
     def distinct(self) -> object:
         """The data planes without their nodes: equal for two values that differ only in which nodes have which."""
-        return frozenset(group.plane for group in self.groups), tuple(each.distinct for each in self.otherwise)
+        others = tuple(each.distinct for each in self.otherwise)
+        return frozenset(group.plane for group in self.groups), others, self.kube_router
 
     def nodes_with(self, *names: DataPlane) -> int:
         """The set of nodes with one of these data planes; every bit in a cluster that has no other."""
