@@ -33,6 +33,8 @@ class Given:
         self.now = 1000.0
         self.shared = shared
         self.version = 5
+        self.policy = "Local"
+        self.records_unread = False
         self.conditions: list[dict[str, Any]] = []
         self.requests: list[str] = []
         self.recovered: list[tuple[str, str]] = []
@@ -48,12 +50,14 @@ class Given:
             lambda uid, type_, reason: self.recovered.append((uid, reason)),
             clock,
             clock,
+            lambda: self.records_unread,
         )
         self.shown()
 
     def body(self) -> dict[str, Any]:
         metadata = {"name": "web", "namespace": "default", "uid": "u", "resourceVersion": str(self.version)}
-        return {"metadata": metadata, "spec": {}, "status": {"conditions": self.conditions}}
+        spec = {"externalTrafficPolicy": self.policy}
+        return {"metadata": metadata, "spec": spec, "status": {"conditions": self.conditions}}
 
     def shown(self, **metadata: str) -> None:
         body = self.body()
@@ -129,6 +133,23 @@ def test_it_is_removed_whichever_manager_owns_it(shared: bool, requests: list[st
     given.send(None)
     assert given.conditions == []
     assert given.requests == requests
+
+
+@pytest.mark.parametrize(
+    ("policy", "unread", "stays"),
+    [
+        pytest.param("Cluster", True, True, id="it may be remediated: the record is not read"),
+        pytest.param("Cluster", False, False, id="there is no record"),
+        pytest.param("Local", True, False, id="Local: it is not remediated"),
+    ],
+)
+def test_it_stays_while_the_record_of_a_remediation_is_not_read(policy: str, unread: bool, stays: bool) -> None:
+    given = Given()
+    given.send(BLACKHOLE)
+    given.policy, given.records_unread = policy, unread
+    given.version += 1
+    given.shown()
+    assert (given.look(None) is None) is stays
 
 
 def test_a_service_that_goes_away_gets_none() -> None:

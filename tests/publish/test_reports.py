@@ -145,6 +145,19 @@ def now_said(server: Server) -> str:
     return json.dumps({name: value for name, value in server.stored["status"].items() if name != "transitions"})
 
 
+def test_nothing_is_written_while_reports_are_not_read() -> None:
+    """They would be created again without end, since the picture never shows them."""
+    server = reported()
+    server.picture.store(SERVICE_COVERAGE).clear()
+    server.picture.unread[SERVICE_COVERAGE] = "forbidden"
+    server.settle(COVERED)
+    assert server.writes == []
+    del server.picture.unread[SERVICE_COVERAGE]
+    server.shown()
+    server.settle(COVERED)
+    assert server.writes == ["status"]
+
+
 class TestAnotherRelease:
     def test_that_words_the_facts_differently_is_taken_over_from_without_a_write(self) -> None:
         server = reported()

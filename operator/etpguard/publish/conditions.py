@@ -29,8 +29,9 @@ from etpguard.report.service_condition import (
 
 class ConditionPublisher:
     """`debounces` has one for each type of condition. `on_recovery(uid, type, reason)` receives the former reason
-    of each condition that is about to turn True. `clock` is monotonic, `wall` seconds since the epoch; `interval`:
-    seconds between two writes to one Service."""
+    of each condition that is about to turn True. `records_unread`: whether it cannot be known which
+    Services are remediated. `clock` is monotonic, `wall` seconds since the epoch; `interval`: seconds between two
+    writes to one Service."""
 
     def __init__(
         self,
@@ -41,6 +42,7 @@ class ConditionPublisher:
         on_recovery: Callable[[str, str, str], None],
         clock: Callable[[], float],
         wall: Callable[[], float],
+        records_unread: Callable[[], bool] = lambda: False,
     ) -> None:
         self._writer = writer
         self._own_writes = own_writes
@@ -49,6 +51,7 @@ class ConditionPublisher:
         self._on_recovery = on_recovery
         self._clock = clock
         self._wall = wall
+        self._records_unread = records_unread
         self._written: dict[Key, float] = {}
 
     def look(
@@ -65,6 +68,8 @@ class ConditionPublisher:
             CONDITION: wanted_condition(assessment) if assessment else None,
             INTERNAL_CONDITION: wanted_internal_condition(internal) if internal else None,
         }
+        if assessment is None and service.policy != "Local" and self._records_unread():
+            wanted[CONDITION] = existing[CONDITION]  # it may be a remediated Service
         due = {
             type_: self._debounces[type_].due(key, outcome_named(before.reason if before else None), now)
             for type_, before in existing.items()

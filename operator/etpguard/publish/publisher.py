@@ -79,6 +79,7 @@ class Publisher:
             self._events.note_recovery,
             clock,
             wall,
+            lambda: SERVICE_COVERAGE in picture.unread,
         )
         self._reports = ReportPublisher(
             writer,

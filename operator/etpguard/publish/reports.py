@@ -70,6 +70,8 @@ class ReportPublisher:
         self, key: Key, assessment: Assessment | None, now: float, internal: InternalAssessment | None = None
     ) -> Write | None:
         """The next write that the report needs; None if it is correct."""
+        if SERVICE_COVERAGE in self._picture.unread:
+            return None  # a report that is not read looks like one that does not exist
         service = self._picture.get(SERVICE, key)
         existing = self._own_writes.get(SERVICE_COVERAGE, key, now)
         if service is None or service.deleting:
