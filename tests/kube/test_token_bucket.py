@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from etpguard.kube.token_bucket import TokenBucket
+from etpguard.kube.token_bucket import Buckets, TokenBucket
 
 
 def test_a_burst_then_the_rate() -> None:
@@ -32,3 +32,18 @@ def test_a_caller_that_waits_the_returned_time_gets_a_token(rate: float, burst: 
     for _ in range(20):
         now += bucket.wait(now)
         assert bucket.take(now) == 0
+
+
+def test_each_key_has_its_own() -> None:
+    buckets: Buckets[str] = Buckets(rate=0.5, burst=1)
+    for key in ("a", "b"):
+        assert buckets.wait(key, 10) == 0
+        buckets.take(key, 10)
+    assert [buckets.wait(key, 11) for key in ("a", "b", "c")] == [1, 1, 0]
+    buckets.drop_full(11, {"a", "c"})
+    assert [buckets.wait(key, 11) for key in ("a", "b", "c")] == [1, 0, 0]
+    buckets.drop_full(11.5)
+    assert len(buckets) == 1
+    assert buckets.wait("a", 11.5) == 0.5
+    buckets.drop_full(12)
+    assert len(buckets) == 0

@@ -101,7 +101,7 @@ def test_of_a_service_that_is_gone_nothing_is_left() -> None:
     given.events.retain(())
     events = given.events
     assert (len(events._sent), len(events._debounce), events._tracks) == (0, 0, {})
-    assert (events._buckets, events._recovering) == ({}, set())
+    assert (len(events._buckets), events._recovering) == (0, set())
 
 
 def condition(status: str, reason: str) -> dict[str, str]:

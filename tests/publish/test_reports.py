@@ -63,6 +63,7 @@ class Server:
             clock,
             clock,
             lambda: self.assumed,
+            internal_debounce=Debounce(self.settings.hold, self.settings.urgent_hold),
         )
 
     def serve(self, annotations: Json, policy: str) -> None:
@@ -293,11 +294,11 @@ def test_what_is_forgotten_leaves_nothing_behind() -> None:
     server.reports.retain(())
     kept = (
         server.reports._agreed,
-        server.reports._buckets,
+        len(server.reports._buckets),
         server.reports._status_written,
         len(server.reports._wording),
     )
-    assert kept == ({}, {}, {}, 0)
+    assert kept == ({}, 0, {}, 0)
 
 
 REMEDIATED = {"phase": "Applied", "serviceUID": "uid-web"}

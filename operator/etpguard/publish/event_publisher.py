@@ -10,7 +10,7 @@ from etpguard.assess import Assessment, InternalAssessment
 from etpguard.cluster import Picture
 from etpguard.kube import verbs
 from etpguard.kube.event_sender import EventSender
-from etpguard.kube.token_bucket import TokenBucket
+from etpguard.kube.token_bucket import Buckets
 from etpguard.kube.writes import Writer
 from etpguard.objects import INGRESS, SERVICE, Key, Service
 from etpguard.objects.events import COVERAGE_CONTROLLER, EVENT, Event, EventRecord
@@ -64,7 +64,7 @@ class EventPublisher:
         self._debounce: Debounce[_Track] = Debounce(settings.hold, settings.urgent_hold)
         self._tracks: dict[Key, frozenset[_Track]] = {}
         self._sent = SentEvents()
-        self._buckets: dict[str, TokenBucket] = {}
+        self._buckets: Buckets[str] = Buckets(1 / settings.event_refill, settings.event_burst)
         self._recovering: set[tuple[str, bool]] = set()
         self._loaded = False
 
@@ -119,15 +119,12 @@ class EventPublisher:
 
     def retain(self, keys: Container[Key]) -> None:
         """Forget all other Services, and objects that do not exist any more."""
-        now = self._clock()
         uids = {s.uid for s in self._picture.store(SERVICE)} | {i.uid for i in self._picture.store(INGRESS)}
         self._tracks = {key: tracks for key, tracks in self._tracks.items() if key in keys}
         self._debounce.retain({track for tracks in self._tracks.values() for track in tracks})
         self._sent.expire(self._wall() - self._settings.event_memory)
         self._sent.retain(uids)
-        self._buckets = {
-            uid: bucket for uid, bucket in self._buckets.items() if uid in uids and not bucket.full(now)
-        }
+        self._buckets.drop_full(self._clock(), uids)
         self._recovering = {(uid, internal) for uid, internal in self._recovering if uid in uids}
 
     def look(
@@ -203,8 +200,7 @@ class EventPublisher:
                 held = min(held, now + max(0.0, latest.last + self._settings.event_repeat - self._wall()))
         else:
             held = max(self._debounce.due(track, outcome, now) for outcome in OUTCOMES.get(shown, (None,)))
-        bucket = self._buckets.get(track.uid)
-        return max(due, held, now + bucket.wait(now) if bucket else now)
+        return max(due, held, now + self._buckets.wait(track.uid, now))
 
     async def _send(self, wanted: Event, following: Next) -> None:
         existing = following.bump
@@ -218,15 +214,8 @@ class EventPublisher:
             self._sent.add(record)
         uid = wanted.regarding.uid
         if following.fresh:
-            self._spend(uid)
+            self._buckets.take(uid, self._clock())
         self._recovering.discard((uid, wanted.reason in INTERNAL_REASONS))
-
-    def _spend(self, uid: str) -> None:
-        bucket = self._buckets.get(uid)
-        if bucket is None:
-            rate = 1 / self._settings.event_refill
-            bucket = self._buckets[uid] = TokenBucket(rate, self._settings.event_burst)
-        bucket.take(self._clock())
 
     def _ingress_uid(self, key: Key) -> str:
         ingress = self._picture.get(INGRESS, key)

@@ -11,7 +11,7 @@ from etpguard.cluster import Picture
 from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError
 from etpguard.kube.own_writes import OwnWrites
-from etpguard.kube.token_bucket import TokenBucket
+from etpguard.kube.token_bucket import Buckets
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Service, ServiceCoverage
 from etpguard.objects.times import rfc3339
@@ -44,7 +44,7 @@ class ReportPublisher:
         wall: Callable[[], float],
         assumed: Callable[[], Sequence[str]] = tuple,
         *,
-        internal_debounce: Debounce[Key] | None = None,
+        internal_debounce: Debounce[Key],
         internal_advice: InternalAdvice = lambda assessment: (),
     ) -> None:
         self._writer = writer
@@ -56,12 +56,10 @@ class ReportPublisher:
         self._clock = clock
         self._wall = wall
         self._assumed = assumed
-        # Not `or`: a Debounce without keys is falsy.
-        own = Debounce[Key](settings.hold, settings.urgent_hold)
-        self._internal_debounce = own if internal_debounce is None else internal_debounce
+        self._internal_debounce = internal_debounce
         self._internal_advice = internal_advice
         self._status_written: dict[Key, float] = {}
-        self._buckets: dict[Key, TokenBucket] = {}
+        self._buckets: Buckets[Key] = Buckets(1 / settings.report_interval, settings.report_burst)
         # Assessments, version of the report, epoch of the node table and assumptions that were found to agree.
         self._agreed: dict[Key, tuple[object, ...]] = {}
         self._wording: Wording[Key] = Wording(service_coverage.published_part, service_coverage.same_facts)
@@ -113,10 +111,9 @@ class ReportPublisher:
     def retain(self, keys: Container[Key]) -> None:
         """Forget all other keys. The next look compares the whole report of each of `keys`."""
         self._agreed.clear()
-        now = self._clock()
         self._status_written = {key: at for key, at in self._status_written.items() if key in keys}
         self._wording.retain(keys)
-        self._buckets = {key: bucket for key, bucket in self._buckets.items() if not bucket.full(now)}
+        self._buckets.drop_full(self._clock())
 
     def _next(self, key: Key, wanted: Json, status: Json, now: float) -> tuple[float, Json]:
         """The status that is due next, and when. A new outcome is due after its hold. Where only one of the two
@@ -156,16 +153,11 @@ class ReportPublisher:
     def _write(self, key: Key, now: float, due: float, send: Callable[[], Awaitable[None]]) -> Write:
         """All writes of one report share a rate limit. Otherwise etpguard would write without end if another
         client undoes each write."""
-        bucket = self._buckets.get(key)
-        return Write(due if bucket is None else max(due, now + bucket.wait(now)), partial(self._spend, key, send))
+        return Write(max(due, now + self._buckets.wait(key, now)), partial(self._spend, key, send))
 
     async def _spend(self, key: Key, send: Callable[[], Awaitable[None]]) -> None:
-        settings = self._settings
         await send()
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            bucket = self._buckets[key] = TokenBucket(1 / settings.report_interval, settings.report_burst)
-        bucket.take(self._clock())
+        self._buckets.take(key, self._clock())
 
     async def _create(self, service: Service) -> None:
         await self._send(verbs.apply(SERVICE_COVERAGE, service.key, service_coverage.owner_body(service)))
