@@ -123,6 +123,9 @@ class Picture:
         found = map(store.get, sorted(keys) if len(keys) > 1 else keys)
         return [record for record in found if record is not None]
 
+    def is_referred_to(self, kind: Kind[Any], key: Key) -> bool:
+        return bool(self._referring.get(kind, {}).get(key))
+
     def needs(self, subset: Subset) -> bool:
         """Whether an object shows that those of the subset can decide something."""
         store = self._stores.get(subset.needed_by)

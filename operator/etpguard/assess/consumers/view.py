@@ -78,6 +78,10 @@ class View:
     def referring(self, kind: Kind[R], service: Key) -> list[R]:
         return self._picture.referring(kind, service)
 
+    def any_refers(self, kind: Kind[Any], key: Key) -> bool:
+        """Whether any object of this kind refers to that key of the index."""
+        return self._picture.is_referred_to(kind, key)
+
     def unread(self, kind: Kind[Any]) -> str | None:
         """Why objects of this kind, or one of them, cannot be read. None also for a CRD that is absent: there are
         no objects."""

@@ -25,6 +25,7 @@ from tests.assess.consumers.aws_lbc.objects import (
     only,
     port,
     service,
+    service_owner,
 )
 from tests.assess.consumers.checks import settings_of
 
@@ -189,6 +190,68 @@ def test_a_new_path_without_a_binding_is_derived_beside_a_bound_one() -> None:
         binding(owner=ingress_owner(), targetType="ip"),
     )
     assert {c.port: c.target_type for c in shop.consumers()} == {"http": "ip", "https": "instance"}
+
+
+def test_an_ingress_that_was_never_deployed_has_an_unknown_outcome() -> None:
+    """The controller refuses it for a reason that no rule sees, such as subnets or permissions: #2174, #2812,
+    #3051."""
+    elsewhere = binding("k8s-shop-other", "other", owner=ingress_owner("other"))
+    shop = Shop(ingress())
+    assert only(shop).outcome is Outcome.TargetsUnhealthy, "bindings are perhaps not used at all"
+    shop.apply(binding("k8s-shop-nlb", "other", owner=service_owner()))
+    assert only(shop).outcome is Outcome.TargetsUnhealthy, "that one is not an Ingress's"
+    shop.apply(elsewhere)
+    found = only(shop)
+    assert (found.outcome, found.reason.code, shop.names(found.uncovered)) == (
+        Outcome.Unknown,
+        "NoBinding",
+        ["b", "c"],
+    )
+    bound = binding(owner=ingress_owner())
+    shop.apply(bound)
+    assert only(shop).outcome is Outcome.TargetsUnhealthy
+    shop.remove(bound)
+    assert only(shop).reason.code == "NoBinding"
+    shop.remove(elsewhere)
+    assert only(shop).outcome is Outcome.TargetsUnhealthy
+
+
+@pytest.mark.parametrize(
+    ("objects", "unread", "on", "expected"),
+    [
+        pytest.param([ingress(metadata={"uid": None})], {}, "a", Outcome.TargetsUnhealthy, id="a manifest"),
+        pytest.param(
+            [ingress()], {TARGET_GROUP_BINDING: "forbidden"}, "a", Outcome.TargetsUnhealthy, id="bindings unread"
+        ),
+        pytest.param([ingress()], {}, "abc", Outcome.Covered, id="all nodes are covered"),
+        pytest.param([ingress(annotations={"target-type": "ip"})], {}, "a", Outcome.NotAffected, id="pods"),
+        pytest.param(
+            [ingress(annotations={"group.name": "g"}), binding(owner={"ingress.k8s.aws/stack": "g"})],
+            {},
+            "a",
+            Outcome.TargetsUnhealthy,
+            id="its group has a binding of the Service",
+        ),
+    ],
+)
+def test_what_a_missing_binding_does_not_show(
+    objects: list[Json], unread: dict[AnyKind, str], on: str, expected: Outcome
+) -> None:
+    elsewhere = binding("k8s-shop-other", "other", owner=ingress_owner("other"))
+    assert only(Shop(*objects, elsewhere, unread=unread, on=on)).outcome is expected
+
+
+def test_an_idle_action_that_was_never_deployed_shows_no_use_of_the_node_port() -> None:
+    weights = {
+        "actions.both": '{"type": "forward", "forwardConfig": {"targetGroups": [{"serviceName": "web", '
+        '"servicePort": 80, "weight": 0}, {"serviceName": "other", "servicePort": 80, "weight": 1}]}}'
+    }
+    elsewhere = binding("k8s-shop-other", "other", owner=ingress_owner())
+    shop = Shop(
+        ingress("web", backend("both", "use-annotation"), annotations=weights), backend_service(), elsewhere
+    )
+    found = only(shop)
+    assert (found.reason.code, found.consumer.incidental) == ("WeightZero", True)
 
 
 def test_a_malformed_action_leaves_what_is_registered() -> None:

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from etpguard.assess.consumers.aws_lbc.node_rules import node_rule
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.targets import MULTI_CLUSTER, TargetGroup
-from etpguard.objects import IPFamily, Service
-from etpguard.objects.aws import TargetGroupBinding
+from etpguard.objects import IPFamily, Key, Service
+from etpguard.objects.aws import TARGET_GROUP_BINDING, TargetGroupBinding
+from etpguard.objects.records import index_key
 
 _PREFIXES = {
     "ingress.k8s.aws": "Ingress",
@@ -54,6 +55,15 @@ def owner_of(binding: TargetGroupBinding) -> Owner | None:
         if name := labels.get(f"{prefix}/stack-name"):
             return Owner(kind, labels.get(f"{prefix}/stack-namespace", ""), name, load_balancer)
     return None
+
+
+OF_ANY_INGRESS = index_key(TARGET_GROUP_BINDING.name, "Ingress")
+"""The key of the index to which each binding refers that the controller made for an Ingress."""
+
+
+def of_any_ingress(binding: TargetGroupBinding) -> tuple[Key, ...]:
+    owner = owner_of(binding)
+    return (OF_ANY_INGRESS,) if owner and owner.kind == "Ingress" else ()
 
 
 def targets_of(binding: TargetGroupBinding, options: AwsOptions) -> TargetGroup:

@@ -10,7 +10,15 @@ from msgspec.structs import replace
 
 from etpguard.assess.consumers.aws_lbc.advice import advice
 from etpguard.assess.consumers.aws_lbc.backends import services_of
-from etpguard.assess.consumers.aws_lbc.bindings import PROTOCOLS, Owner, label_of, owner_of, references, targets_of
+from etpguard.assess.consumers.aws_lbc.bindings import (
+    PROTOCOLS,
+    Owner,
+    label_of,
+    of_any_ingress,
+    owner_of,
+    references,
+    targets_of,
+)
 from etpguard.assess.consumers.aws_lbc.gateways import GATEWAY_KINDS, gateway_consumer
 from etpguard.assess.consumers.aws_lbc.groups import groups_named, membership
 from etpguard.assess.consumers.aws_lbc.health_checks import unknown_check
@@ -95,7 +103,11 @@ class AwsLoadBalancerController:
     balancers_only = False
     kinds: Sequence[Kind[Any]] = (TARGET_GROUP_BINDING, INGRESS_CLASS_PARAMS, NAMESPACE, *GATEWAY_KINDS)
     refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType(
-        {INGRESS: (services_of, membership), SERVICE: (weighted_services,)}
+        {
+            INGRESS: (services_of, membership),
+            SERVICE: (weighted_services,),
+            TARGET_GROUP_BINDING: (of_any_ingress,),
+        }
     )
 
     def __init__(self, options: AwsOptions | None = None) -> None:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, ModelError, UnclearError
 from etpguard.assess.consumers.aws_lbc.backends import ingress_actions
-from etpguard.assess.consumers.aws_lbc.bindings import by_label, label_of, targets_of
+from etpguard.assess.consumers.aws_lbc.bindings import OF_ANY_INGRESS, by_label, label_of, targets_of
 from etpguard.assess.consumers.aws_lbc.classes import ClassConfig, class_config
 from etpguard.assess.consumers.aws_lbc.groups import Group, group_of
 from etpguard.assess.consumers.aws_lbc.health_checks import unknown_check
@@ -22,16 +22,21 @@ from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.ingresses import AWS_LBC
 from etpguard.assess.consumers.known_annotations import AWS_ALB, AWS_ALB_BEGINNINGS, misspelt
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, SOME_NODES
-from etpguard.assess.consumers.targets import HealthCheck, PossibleNodes
+from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, PossibleNodes
 from etpguard.assess.consumers.view import View
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.assess.resilience import MinimumHealthy
 from etpguard.objects import SERVICE, Ingress, Key, Service
-from etpguard.objects.aws import IngressClassParamsSpec, TargetGroupBinding
+from etpguard.objects.aws import TARGET_GROUP_BINDING, IngressClassParamsSpec, TargetGroupBinding
 
 _REDIRECTED = Reason(
     "NotRegistered", "its group redirects HTTP to HTTPS and it listens on HTTP alone, so it has no rules"
+)
+_NO_BINDING = Reason(
+    "NoBinding",
+    "the controller made no TargetGroupBinding of this Service for the Ingress, and it made some for other "
+    "Ingresses. So its load balancer may not send to this Service. Look at the events of the Ingress",
 )
 
 
@@ -112,7 +117,7 @@ class _IngressModel:
                 raise self.actions.error
             group = group_of(self.ingress, config.params, self._view, self._options)
             namespace = self.ingress.key.namespace
-            reads = group.reads | {Key(namespace, name) for name in self.actions.by_service}
+            reads = group.reads | {Key(namespace, name) for name in self.actions.by_service} | {OF_ANY_INGRESS}
             group.check()
             if group.redirects(self.ingress, config.params):
                 return _Plan(config, redirected=True, reads=reads)
@@ -261,7 +266,18 @@ class IngressPath:
         minimum = self._model.check_for(self._service).minimum if check else MinimumHealthy()
         made = consumer(self._sender, self._service, reference, group, check, self._options, minimum)
         sources = [source for source in (config.source, made.source, self._model.unread) if source]
-        return replace(made, source="; ".join(sources), reads=reads)
+        targets = made.targets
+        if self._was_never_bound and isinstance(targets, NodeTargets):
+            targets = PossibleNodes(targets.rule, _NO_BINDING)
+        return replace(made, targets=targets, source="; ".join(sources), reads=reads)
+
+    @property
+    def _was_never_bound(self) -> bool:
+        """Whether the controller would have made a binding by now: it does so within seconds, unless it cannot. In
+        a manifest, or where the bindings cannot be read or there are none at all, nothing shows that."""
+        if self._bindings or not self._model.ingress.uid or self._view.unread(TARGET_GROUP_BINDING):
+            return False
+        return self._view.any_refers(TARGET_GROUP_BINDING, OF_ANY_INGRESS)
 
     def _unclear(self, reference: int | str, reason: Reason, reads: frozenset[Key]) -> Consumer:
         """A consumer that is Unknown unless every node forwards, because another controller might send to any

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from etpguard.assess.consumers.aws_lbc.annotations import ModelError
 from etpguard.assess.consumers.consumer import Consumer
-from etpguard.assess.consumers.targets import NodeTargets, UnknownOutcome
+from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, UnknownOutcome
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
 
@@ -81,7 +81,7 @@ class Actions(Struct, frozen=True):
 def without_traffic(made: Consumer) -> Consumer:
     """The consumer of a target group of weight 0, which does not show who uses the node port."""
     targets = made.targets
-    if not isinstance(targets, NodeTargets):
+    if not isinstance(targets, NodeTargets | PossibleNodes):
         return made
     reason = Reason("WeightZero", "it gives this target group weight 0, so it sends nothing to it")
     return replace(made, targets=UnknownOutcome(reason, targets.rule, targets.check), incidental=True)
