@@ -232,6 +232,60 @@ def test_one_rule_for_all_ports(annotations: dict[str, str], probe: Probe, expec
     assert world(*made).consumer().consumer.probe == probe
 
 
+PROXIED_HTTP = {**PROXIED, OWN_PROTOCOL: "http", OWN_PATH: "/healthz"}
+
+
+@pytest.mark.parametrize(
+    ("annotations", "expected"),
+    [
+        pytest.param({PROBE_PORT: str(HEALTH_CHECK_NODE_PORT)}, NONE_HEALTHY, id="the healthCheckNodePort"),
+        pytest.param({PROBE_PORT: "10256"}, NONE_HEALTHY, id="kube-proxy's healthz"),
+        pytest.param({PROBE_PORT: "10356"}, ("Unknown", "HealthCheckPortNotModelled"), id="health-probe-proxy"),
+        pytest.param({PROBE_PORT: "81"}, SAFE, id="pods, which understand it"),
+        pytest.param({PROBE_PORT: "10256", OWN_PROTOCOL: "tcp"}, LOST, id="a check that only connects"),
+        pytest.param({PROBE_PORT: "10256", PREFIX + "azure-pls-create": "false"}, LOST, id="without the service"),
+    ],
+)
+def test_probes_through_a_private_link_service_have_a_header(
+    annotations: dict[str, str], expected: tuple[str, ...]
+) -> None:
+    """cloud-provider-azure pull request 5264; kubernetes pull request 121819."""
+    assert seen(*annotated(PROXIED_HTTP | annotations))[: len(expected)] == expected
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "expected"),
+    [
+        pytest.param({}, {**PROXIED, INTERNAL: "true"}, SAFE[:2], id="another load balancer"),
+        pytest.param(
+            {INTERNAL: "true"}, {**PROXIED, INTERNAL: "true"}, ("Unknown", "HealthCheckNotKnown"), id="internal"
+        ),
+        pytest.param({}, PROXIED, ("Unknown", "HealthCheckNotKnown"), id="public"),
+        pytest.param({PROBE_PORT: "80"}, PROXIED, SAFE[:2], id="a check that only connects"),
+        pytest.param({NO_PROBE: "true"}, PROXIED, LOST[:2], id="no check"),
+        pytest.param({}, {PREFIX + "azure-pls-create": "true"}, SAFE[:2], id="no PROXY protocol"),
+    ],
+)
+def test_a_private_link_service_of_another_service(
+    own: dict[str, str], others: dict[str, str], expected: tuple[str, str]
+) -> None:
+    """azure-docs issue 64867: all probes of the load balancer get the header."""
+    other = service("linked", annotations=others, ports=[port(node_port=30090)])
+    made = world(service(annotations=own), endpoints("a"), other, *nodes("azure"))
+    verdict = made.consumer()
+    assert (verdict.outcome.name, verdict.reason.code) == expected
+    assert (" shop/linked " in verdict.reason.detail) is (expected[0] == "Unknown")
+
+
+def test_the_private_link_service_comes_and_goes() -> None:
+    plain = service("linked", ports=[port(node_port=30090)])
+    made = world(service(), endpoints("a"), plain, *nodes("azure"))
+    given: list[tuple[dict[str, str], str]] = [(PROXIED, "Unknown"), ({}, "TargetsUnhealthy")]
+    for notes, expected in given:
+        made.put(service("linked", annotations=notes, ports=[port(node_port=30090)]))
+        assert made.consumer().outcome.name == expected
+
+
 def test_one_rule_for_all_ports_has_the_same_probe_for_each() -> None:
     ports = [port("dns", 53, 30053, "UDP"), port()]
     made = [service(annotations=ONE_RULE | PROXIED, ports=ports), endpoints("a"), *nodes("azure")]

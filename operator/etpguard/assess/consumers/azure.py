@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -40,8 +42,10 @@ from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import EXCLUDE_LABEL, Hosts, NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
-from etpguard.assess.probe import NotModelled, OwnNodePort
-from etpguard.objects import IPFamily, Node, Requirement, Service, ServicePort
+from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, NotModelled, OwnNodePort, PassesNowhere
+from etpguard.cluster.picture import Referrer
+from etpguard.objects import SERVICE, IPFamily, Key, Kind, Node, Requirement, Service, ServicePort
+from etpguard.objects.records import index_key
 
 POD_CONTROLLERS = {
     "azure/application-gateway": "pkg/appgw/backendaddresspools.go:99-181: pools hold pod addresses",
@@ -62,6 +66,8 @@ _PORTS_KEPT = Reason(
     "nodes and keeps the port of the Service, where no node port is. Test a connection to the load balancer",
 )
 """The end of azure_loadbalancer.go getExpectedLoadBalancingRulePropertiesForPort: the backend port is 0."""
+_NOT_UNDERSTOOD = PassesNowhere("it gets a PROXY protocol header, which kube-proxy does not understand")
+"""Azure adds the header to the probes, too: cloud-provider-azure pull request 5264."""
 _PLS, _PLS_PROXY = f"{_PREFIX}azure-pls-create", f"{_PREFIX}azure-pls-proxy-protocol"
 
 
@@ -116,6 +122,40 @@ _SEVERAL = (
 )
 
 
+def _balancer(service: Service) -> Key:
+    """The load balancer of the cluster that has the Service; the cloud config may give it another one."""
+    return index_key("AzureProxied", "internal" if _is_true(service, _INTERNAL) else "public")
+
+
+def _is_proxied(service: Service) -> bool:
+    """Whether it is behind a private link service with PROXY protocol."""
+    return _is_true(service, _PLS) and _is_true(service, _PLS_PROXY)
+
+
+def _proxied_balancer(service: Service) -> Iterable[Key]:
+    return (_balancer(service),) if classless(service) and _is_proxied(service) else ()
+
+
+def _beside_proxied(service: Service, view: View, targets: NodeTargets) -> Targets:
+    """The targets where another Service may add a PROXY protocol header to the health checks of this one: Azure
+    adds it to all probes of a load balancer (azure-docs issue 64867, kubernetes pull request 121819)."""
+    check = targets.check
+    if check.settings is None or check.settings.protocol == "TCP":
+        return targets
+    at = _balancer(service)
+    other = view.once(
+        str(at), None, lambda _: min((each.key for each in view.referring(SERVICE, at)), default=None)
+    )
+    if other is None:
+        return targets
+    detail = (
+        f"Service {other} has a private link service with PROXY protocol. If both have one load balancer, all its "
+        "probes have a PROXY protocol header, which kube-proxy does not understand. This check then fails on all "
+        "nodes, and all is lost. Look at the load balancers of the two Services"
+    )
+    return UnknownOutcome(Reason("HealthCheckNotKnown", detail), targets.rule, check)
+
+
 class AzureLoadBalancer(BaseFamily):
     """cloud-provider-azure 7b31c76, pkg/provider; file names without a path are there.
 
@@ -128,6 +168,7 @@ class AzureLoadBalancer(BaseFamily):
 
     name = "azure-load-balancer"
     balancers_only = True
+    refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType({SERVICE: (_proxied_balancer,)})
     documented = (
         DocumentedConsumer(
             consumer="Azure Load Balancer",
@@ -158,14 +199,20 @@ class AzureLoadBalancer(BaseFamily):
             recognition = recognition._replace(assumptions=(*recognition.assumptions, _SEVERAL))
         balancer = Balancer.of(service, "cloud-provider/azure", recognition, keeps_address=_floating(service))
         sctp = any(port.transport == "SCTP" and _has_rule(service, port) for port in service.ports)
-        fails = _fails_under_cluster(service)
+        fails, proxied, reads = (
+            _fails_under_cluster(service),
+            _is_proxied(service),
+            frozenset((_balancer(service),)),
+        )
         for port in service.ports:
             if _has_rule(service, port):
                 targets = _targets(service, port, view, rule, sctp=sctp)
                 if isinstance(targets, NodeTargets) and not targets.no_target:
                     check, none = replace(targets.check, fails_under_cluster=fails), NoneHealthy.SENDS_TO_NONE
                     targets = replace(targets, check=check, none_healthy=none, otherwise=otherwise)
-                yield balancer.consumer(port, targets)
+                    if not proxied:
+                        targets = _beside_proxied(service, view, targets)
+                yield replace(balancer.consumer(port, targets), reads=reads)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         annotations, check = service.annotations, verdict.consumer.check
@@ -243,7 +290,7 @@ def _beside_sctp(service: Service, port: ServicePort, rule: NodeRule) -> Targets
 
 def _targets(service: Service, port: ServicePort, view: View, rule: NodeRule, *, sctp: bool) -> Targets:
     """azure_loadbalancer.go getExpectedLBRules. `sctp`: whether a port of SCTP has a rule."""
-    proxied = _is_true(service, _PLS) and _is_true(service, _PLS_PROXY)
+    proxied = _is_proxied(service)
     if _one_rule(service):
         if "IPv6" in served_families(service):
             return UnknownOutcome(_PORTS_KEPT, rule, standard_check(service))
@@ -306,9 +353,12 @@ def _checked(service: Service, port: ServicePort, view: View, rule: NodeRule, *,
         unclear = HealthCheck(NotModelled(detail), settings)
         return UnknownOutcome(Reason("InvalidAnnotation", detail), rule, unclear)
     if number == service.spec.health_check_node_port:
-        probe = on_health_check_node_port(protocol)
-        return NodeTargets(rule, HealthCheck(probe, settings, pins_health_check_node_port=True))
-    return NodeTargets(rule, view.check_on(number, service, settings))
+        check = HealthCheck(on_health_check_node_port(protocol), settings, pins_health_check_node_port=True)
+    else:
+        check = view.check_on(number, service, settings)
+    if proxied and protocol != "TCP" and isinstance(check.probe, HealthCheckNodePort | KubeProxyHealthz):
+        check = replace(check, probe=_NOT_UNDERSTOOD)
+    return NodeTargets(rule, check)
 
 
 def _moved(service: Service) -> list[ServicePort]:
@@ -319,7 +369,7 @@ def _moved(service: Service) -> list[ServicePort]:
         tcp = tcp[:1]
     else:
         tcp = [p for p in tcp if _has_rule(service, p) and not _is_true(service, of_port(p, "no_probe_rule"))]
-    if _is_true(service, _PLS) and _is_true(service, _PLS_PROXY):
+    if _is_proxied(service):
         return []
     number = str(service.spec.health_check_node_port or "")
     written = {port: service.annotations.get(of_port(port, "health-probe_port"), "").strip() for port in tcp}
