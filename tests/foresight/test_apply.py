@@ -319,6 +319,12 @@ def test_a_manifest_that_cannot_be_decoded() -> None:
         forecast(cluster(), apply(wrong))
 
 
+def test_a_service_that_begins_to_publish_pods_that_are_not_ready() -> None:
+    pods = (pod("p1", "a"), pod("p2", "b", ready=False), pod("p3", "c", deleting=True))
+    found = forecast(cluster(pods=pods), apply(service(publishNotReadyAddresses=True)))
+    assert seen(found).endswith("| Covered .. Covered")
+
+
 V1, V2 = {**APP, "version": "1"}, {**APP, "version": "2"}
 BOTH = (pod("p1", "a", labels=V1), pod("p2", "b", labels=V2), pod("p3", "c", labels=V2, owner="ReplicaSet/web-2"))
 OF_V1 = [*NODES, service(selector=V1), endpoints(BOTH[:1]), *BOTH, *alb(), *deployment(1)]

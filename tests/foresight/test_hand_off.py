@@ -216,6 +216,28 @@ def test_a_load_balancer_whose_settings_are_not_known() -> None:
     assert (lossy.verdict, lossy.seconds) == (Seam.LOSSY, (0, None))
 
 
+@pytest.mark.parametrize(
+    ("serves", "timing", "seconds"),
+    [
+        pytest.param(ServingWindow(600, 600, (), 600), GKE, (3, 14), id="the pod ends with its program"),
+        pytest.param(ServingWindow(10, 30, (), 60), GKE, (3, 64), id="another container may run on"),
+        pytest.param(ServingWindow(600, 600, ()), GKE, (3, None), id="the end of the pod is not known"),
+        pytest.param(ServingWindow(600, 600, (), 600), UNKNOWN, (0, None), id="the time is not known"),
+    ],
+)
+def test_a_service_that_publishes_pods_that_are_not_ready(
+    serves: ServingWindow, timing: Timing | NotKnown, seconds: tuple[int, int | None]
+) -> None:
+    """The endpoint of a pod is ready until the pod has ended, so the health check passes until then."""
+    found = hand_off(consumer(HCNP), timing, serves, forwards_to_terminating=True, ready_until_gone=True)
+    assert (found.verdict, found.seconds) == (Seam.LOSSY, seconds)
+    assert found.because[0].startswith("with publishNotReadyAddresses")
+    found = hand_off(consumer(HCNP), timing, serves, forwards_to_terminating=True, ready_until_gone=None)
+    assert found.verdict is Seam.UNKNOWN
+    own = hand_off(consumer(OWN), GKE, serves, forwards_to_terminating=True, ready_until_gone=True)
+    assert own.seconds == (3, 13), "the traffic port fails with the program"
+
+
 def test_a_lag_that_is_not_known_is_never_seamless() -> None:
     timing = Timing.of(3, 1, 2, 1, lag=None)
     found = hand_off(consumer(HCNP), timing, window(600, 600), forwards_to_terminating=True)

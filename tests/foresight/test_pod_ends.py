@@ -14,8 +14,8 @@ from etpguard.foresight.changes import Apply, By, Change, Drain, Lose, Manifest,
 from etpguard.foresight.exposure import exposure
 from etpguard.foresight.forecast import Forecast, Phases
 from etpguard.foresight.hosts import hosts_of
-from etpguard.foresight.pod_ends import ServiceHandOff, forwards_to_terminating
-from etpguard.objects import SERVICE, Key
+from etpguard.foresight.pod_ends import ServiceHandOff, forwards_to_terminating, ready_until_gone
+from etpguard.objects import SERVICE, Key, Service, decode_item
 from etpguard.objects.pod_controllers import CONTROLLER_KINDS
 from tests.foresight.clusters import (
     APP,
@@ -81,6 +81,16 @@ def test_a_drain_of_pods_that_serve_long_enough_is_seamless() -> None:
     phases = phases_of(found)
     assert phases is not None
     assert phases.exposure == (0, 0), "the node drops only when nobody sends to it"
+
+
+def test_a_delay_does_not_help_where_pods_stay_ready_until_they_have_ended() -> None:
+    objects = behind_gke(TWO_AND_TWO, *deployment(3))
+    objects[3]["spec"]["publishNotReadyAddresses"] = True
+    assert summary(forecast(objects, Drain(("a",)))) == ("Lossy", (3, 14), ("a",))
+    cilium = NodePlanes((PlaneGroup(KnownDataPlane(DataPlane.CILIUM), 0),))
+    made = decode_item(SERVICE, objects[3])
+    assert isinstance(made, Service)
+    assert ready_until_gone(made, cilium) is None
 
 
 def test_a_drain_of_pods_that_end_too_early_loses_the_difference() -> None:

@@ -266,6 +266,15 @@ def test_a_check_of_the_traffic_port_gets_no_delay() -> None:
     assert patch.notes == ("Ingress shop/web checks the traffic port, which a preStop delay does not help",)
 
 
+def test_a_check_that_passes_until_a_pod_has_ended_gets_no_delay() -> None:
+    patch = hand_over(hooked(), [(consumer(HCNP), SLOW)], publishes=True)
+    assert patch.spec("Deployment") == {"minReadySeconds": 10}
+    assert patch.notes == (
+        "no delay is set for Service shop/web: the Service has publishNotReadyAddresses, with which "
+        "healthCheckNodePort may pass until a pod has ended",
+    )
+
+
 def test_a_check_that_passes_everywhere_gets_no_delay() -> None:
     patch = hand_over(hooked(), [(consumer(AnswersEverywhere()), SLOW)])
     assert (patch.spec("Deployment"), patch.notes) == ({"minReadySeconds": 10}, ())

@@ -117,7 +117,7 @@ def slices_of(service: Service, pods: Pods) -> list[EndpointSlice]:
         if pod is None or not pod.node or pod.finished:
             continue
         if selects(service, pod.key.namespace, pod.labels):
-            ready = pod.ready and not pod.deleting
+            ready = service.spec.publish_not_ready_addresses or (pod.ready and not pod.deleting)
             conditions = EndpointConditions(ready, pod.ready, pod.deleting)
             endpoints.append(Endpoint([], conditions, pod.node, TargetRef("Pod", pod.key.name)))
     ports = [EndpointPort(port.label, port.transport, port.port) for port in service.ports]

@@ -2,7 +2,8 @@
 pod still serves? Pure.
 
 The load balancer's side starts at the deletion where the health check is the healthCheckNodePort, which counts
-ready endpoints alone, and at the end of the serving where it is the traffic port, which passes until then. The
+ready endpoints alone, and at the end of the serving where it is the traffic port, which passes until then. With
+publishNotReadyAddresses an endpoint is ready until the pod has ended (k8s.io/endpointslice v0.37.2 utils.go). The
 pod's side is `pod_end.serving_window`. Where a data plane forwards to terminating endpoints, the node forwards
 meanwhile.
 """
@@ -48,10 +49,16 @@ class HandOff:
 
 
 def hand_off(
-    consumer: Consumer, timing: Timing | NotKnown, window: ServingWindow, *, forwards_to_terminating: bool | None
+    consumer: Consumer,
+    timing: Timing | NotKnown,
+    window: ServingWindow,
+    *,
+    forwards_to_terminating: bool | None,
+    ready_until_gone: bool | None = False,
 ) -> HandOff:
     """The verdict for one consumer of node targets, whose health check has this timing. `forwards_to_terminating`:
-    whether the data plane of the node does, None if that is not known."""
+    whether the data plane of the node does. `ready_until_gone`: whether its healthCheckNodePort counts a pod until
+    the pod has ended. None if that is not known."""
     probe, pod = consumer.probe, tuple(window.because)
     if forwards_to_terminating is None:
         return _unknown("it is not known whether the data plane forwards to pods that terminate", *pod)
@@ -68,6 +75,10 @@ def hand_off(
         return _traffic_port(timing, pod)
     if not isinstance(probe, HealthCheckNodePort):
         return _unknown("it is not known when the health check fails", *pod)
+    if ready_until_gone is None:
+        return _unknown(f"{_PUBLISHES}; whether healthCheckNodePort counts it meanwhile is not known", *pod)
+    if ready_until_gone:
+        return _until_gone(timing, window)
     if isinstance(timing, NotKnown):
         return _unknown(timing.why, *pod)
     return _health_check_node_port(timing, window if forwards_to_terminating else ServingWindow(0, 0, pod), pod)
@@ -119,6 +130,20 @@ def _traffic_port(timing: Timing | NotKnown, pod: tuple[str, ...]) -> HandOff:
     least, most = timing.down(dropped=True)
     notices = f"the load balancer stops {least} to {most} s after the pod has ended"
     return HandOff(Seam.LOSSY, (least, most), (why, notices, *_settings(timing), *pod))
+
+
+_PUBLISHES = "with publishNotReadyAddresses the endpoint of a pod is ready until the pod has ended"
+
+
+def _until_gone(timing: Timing | NotKnown, window: ServingWindow) -> HandOff:
+    """The node drops as soon as the pod stops to serve, and the check fails when its last container has ended."""
+    why = f"{_PUBLISHES}, so healthCheckNodePort passes, and a preStop delay does not help"
+    if isinstance(timing, NotKnown):
+        return HandOff(Seam.LOSSY, (0, None), (why, timing.why, *window.because))
+    least, most = timing.down(dropped=False)
+    notices = f"the load balancer stops {least} to {most + MARGIN} s after the pod has ended"
+    longest = None if window.ended is None else most + MARGIN + window.ended - window.least
+    return HandOff(Seam.LOSSY, (least, longest), (why, notices, *_settings(timing), *window.because))
 
 
 def _health_check_node_port(timing: Timing, window: ServingWindow, pod: tuple[str, ...]) -> HandOff:

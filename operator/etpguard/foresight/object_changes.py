@@ -129,8 +129,8 @@ def _stored(objects: Sequence[Applied], picture: Picture) -> list[Applied]:
 
 
 def _reselect(simulation: Simulation, before: Service | None, after: Service) -> None:
-    """A new Service, or one with another selector, gets the endpoints of the pods that it selects."""
-    if before is not None and before.spec.selector == after.spec.selector:
+    """A new Service, or one that selects or publishes other pods, gets the endpoints of these pods."""
+    if before is not None and _publishes(before) == _publishes(after):
         return
     if not after.spec.selector:
         return
@@ -139,6 +139,10 @@ def _reselect(simulation: Simulation, before: Service | None, after: Service) ->
         return
     simulation.world.remove(ENDPOINT_SLICE, replaced_slices(simulation.picture, after.key))
     simulation.world.put(ENDPOINT_SLICE, slices_of(after, simulation.pods))
+
+
+def _publishes(service: Service) -> tuple[object, bool]:
+    return service.spec.selector, bool(service.spec.publish_not_ready_addresses)
 
 
 def _service(simulation: Simulation, key: Key) -> Service:

@@ -132,7 +132,7 @@ class _Maker:
             return WorkloadPatch(strategy=SURGING)
         if change is WorkloadChange.HAND_OVER:
             timings = [(each, timing_of(each, self._service, self._picture)) for each in self._consumers]
-            return hand_over(behind, timings)
+            return hand_over(behind, timings, bool(self._service.spec.publish_not_ready_addresses))
         uncovered = self._picture.nodes.names(self._uncovered)
         if change is WorkloadChange.TOLERATE:
             return tolerate(behind, node_sites(self._picture), uncovered)

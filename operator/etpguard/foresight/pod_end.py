@@ -27,6 +27,8 @@ class ServingWindow:
     least: int
     most: int
     because: tuple[str, ...]
+    ended: int | None = None
+    """The most until all containers have ended; None if that is not known."""
 
 
 def serving_window(spec: PodSpec, labels: Mapping[str, str]) -> ServingWindow:
@@ -36,9 +38,9 @@ def serving_window(spec: PodSpec, labels: Mapping[str, str]) -> ServingWindow:
     grace = DEFAULT_GRACE if grace is None else max(grace, 0)
     windows = [_container(each, labels, grace) for each in _serving(spec.containers or ())]
     if not windows:
-        return ServingWindow(0, grace, (f"its containers are not known; the grace period is {grace} s",))
+        return ServingWindow(0, grace, (f"its containers are not known; the grace period is {grace} s",), grace)
     first = min(windows, key=lambda window: (window.least, window.most))
-    return ServingWindow(min(w.least for w in windows), min(w.most for w in windows), first.because)
+    return ServingWindow(min(w.least for w in windows), min(w.most for w in windows), first.because, grace)
 
 
 def _serving(containers: Sequence[PodContainer]) -> list[PodContainer]:

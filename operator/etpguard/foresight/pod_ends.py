@@ -157,7 +157,8 @@ class PodEnds:
         ends = [pod for pod, node in hosts.items() if pod in keys and node in emptied]
         window = _WITH_NODE if ending.with_node else self._window(ends)
         table = self._world.picture.nodes
-        terminating = forwards_to_terminating(self._world.engine.planes)
+        planes = self._world.engine.planes
+        terminating, until_gone = forwards_to_terminating(planes), ready_until_gone(service, planes)
         for verdict in assessment.consumers:
             consumer = verdict.consumer
             if not isinstance(consumer.targets, NodeTargets) or verdict.outcome is Outcome.NotAffected:
@@ -171,7 +172,13 @@ class PodEnds:
             elif window is None:
                 found = HandOff(Seam.UNKNOWN, None, ("Pods cannot be read, so it is not known how they end",))
             else:
-                found = hand_off(consumer, timing, window, forwards_to_terminating=terminating)
+                found = hand_off(
+                    consumer,
+                    timing,
+                    window,
+                    forwards_to_terminating=terminating,
+                    ready_until_gone=until_gone,
+                )
             found = _with_removal(found, consumer, ending.by)
             covered = set(table.names(verdict.eligible & ~verdict.uncovered))
             alone = covered <= of_pods and _emptied(covered)
@@ -257,6 +264,14 @@ def first_window(pods: Iterable[Pod]) -> ServingWindow:
     """That of the pod that ends first, of at least one."""
     windows = [serving_window(pod.spec, pod.labels) for pod in pods]
     return min(windows, key=lambda window: (window.least, window.most))
+
+
+def ready_until_gone(service: Service, planes: NodePlanes) -> bool | None:
+    """Whether the healthCheckNodePort of every node counts a pod until the pod has ended. That of kube-proxy does
+    with publishNotReadyAddresses. None if that is not known."""
+    if not service.spec.publish_not_ready_addresses:
+        return False
+    return True if all(group.plane.name is DataPlane.KUBE_PROXY for group in planes.groups) else None
 
 
 def forwards_to_terminating(planes: NodePlanes) -> bool | None:

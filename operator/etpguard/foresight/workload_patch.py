@@ -119,9 +119,14 @@ def spread(behind: Behind, scheduling: Scheduling, uncovered: Sequence[str]) -> 
     )
 
 
-def hand_over(behind: Behind, consumers: Iterable[tuple[Consumer, Timing | NotKnown]]) -> WorkloadPatch:
+def hand_over(
+    behind: Behind,
+    consumers: Iterable[tuple[Consumer, Timing | NotKnown]],
+    publishes: bool = False,
+) -> WorkloadPatch:
     """Pods that stay Ready and serve until the load balancers have stopped, where the check is the
-    healthCheckNodePort; and rollouts that wait until new nodes get traffic."""
+    healthCheckNodePort; and rollouts that wait until new nodes get traffic. `publishes`: whether the Service has
+    publishNotReadyAddresses, with which the check may pass until the pod has ended."""
     pods = behind.controller.template.spec or PodSpec()
     delay = up = 0
     notes: list[str] = []
@@ -133,7 +138,12 @@ def hand_over(behind: Behind, consumers: Iterable[tuple[Consumer, Timing | NotKn
             notes.append(f"no delay is set for {where}: {timing.why}")
             continue
         up = max(up, timing.starts or 0)
-        if isinstance(consumer.probe, HealthCheckNodePort):
+        if isinstance(consumer.probe, HealthCheckNodePort) and publishes:
+            notes.append(
+                f"no delay is set for {where}: the Service has publishNotReadyAddresses, with which "
+                "healthCheckNodePort may pass until a pod has ended"
+            )
+        elif isinstance(consumer.probe, HealthCheckNodePort):
             delay = max(delay, timing.down(dropped=False)[1] + SPARE)
             if not timing.lag_known:
                 notes.append(f"how long {where} sends on after its health check has failed is not known")
