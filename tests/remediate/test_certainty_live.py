@@ -166,7 +166,7 @@ def test_the_command_leaves_what_the_owner_declares_by_now(scene: Scene) -> None
     declares_cluster(scene, "helm")
     refused = rollback(scene)
     assert refused.returncode == 2
-    assert "because helm declares it now" in refused.stderr
+    assert "because helm declares it now. Set Local at the source of helm. --force " in refused.stderr
     assert scene.traffic_policy() == "Cluster"
     forced = command(scene, "rollback", str(scene.key), "--force")
     assert (forced.returncode, scene.traffic_policy()) == (0, "Local")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -149,10 +150,12 @@ def test_the_command_refuses_what_etpguard_did_not_do(scene: Scene) -> None:
     scene.create(scene.service_manifest(externalTrafficPolicy="Cluster"))
     run = rollback(scene)
     assert (run.returncode, run.stdout) == (2, "")
+    problem, _, by_hand = run.stderr.strip().partition(". To set Local yourself: kubectl ")
     assert (
-        run.stderr
-        == f"etpguard: Service {scene.key}: externalTrafficPolicy is Cluster, but etpguard did not set it\n"
+        problem == f"etpguard: Service {scene.key}: externalTrafficPolicy is Cluster, but etpguard did not set it"
     )
+    scene.cluster.kubectl(*shlex.split(by_hand))
+    assert scene.traffic_policy() == "Local"
     missing = command(scene, "rollback", f"{scene.namespace}/nobody")
     assert missing.stderr == f"etpguard: Service {scene.namespace}/nobody does not exist\n"
 

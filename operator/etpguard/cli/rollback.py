@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from etpguard.assess.consumers import changes
 from etpguard.cli.errors import Failure
 from etpguard.cli.output.streams import narrate
 from etpguard.kube import verbs
@@ -54,7 +55,10 @@ async def _with_client(connection: Connection, key: Key, force: bool) -> list[st
     finally:
         await client.close()
     if back.owner:
-        raise Failure(f"Service {key}: {back}. To restore Local all the same, use --force")
+        raise Failure(
+            f"Service {key}: {back}. Set Local at the source of {back.owner}. --force sets Local now, and "
+            f"{back.owner} may set Cluster again"
+        )
     if not back.changed:
         return [f"Service {key}: {back}; nothing to roll back"]
     return [*back.notes, f"Service {key}: {back}. {_AFTERWARDS if back.recorded else _UNRECORDED}"]
@@ -160,7 +164,11 @@ class Rollback:
             remediation = report.remediation if report.remediation.service_uid == service.uid else None
         changed = remediation is not None and remediation.in_force_for(service.uid)
         if not changed and MANAGER not in service.managers:
-            raise Failure(f"Service {self._key}: externalTrafficPolicy is Cluster, but etpguard did not set it")
+            by_hand = changes.service_spec(self._key, "externalTrafficPolicy", "Local").command
+            raise Failure(
+                f"Service {self._key}: externalTrafficPolicy is Cluster, but etpguard did not set it. To set "
+                f"Local yourself: {by_hand}"
+            )
         return remediation
 
     async def _send(self, request: verbs.Request) -> dict[str, Any]:
