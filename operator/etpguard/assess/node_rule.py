@@ -18,9 +18,9 @@ CONTROL_PLANE_TAINTS = frozenset({"node-role.kubernetes.io/master", "node-role.k
 
 
 def barring(node: Node) -> list[Taint]:
-    """The taints that keep the pods of a DaemonSet off the node unless they tolerate them. Every DaemonSet
-    tolerates those of the node life cycle: k8s.io/kubernetes pkg/controller/daemon/util/daemonset_util.go
-    AddOrUpdateDaemonPodTolerations."""
+    """The taints that keep the pods of a DaemonSet off the node for long, unless they tolerate them. Those of the
+    node life cycle come and go, and no pod that runs ends: every DaemonSet tolerates their effect NoExecute. Which
+    of them keep a new pod off is in `foresight.absence.daemon_tolerations`."""
     return [
         taint
         for taint in node.taints
