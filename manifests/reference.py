@@ -4,6 +4,7 @@ code."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import quote
 
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
@@ -12,7 +13,7 @@ from etpguard.assess import Assessment, InternalAssessment, Outcome, PortState, 
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.assess.resilience import Coverage
 from etpguard.metrics import Metrics, State
-from etpguard.objects import SERVICE, Key
+from etpguard.objects import SERVICE, AnyKind, Key
 from etpguard.objects.named import NAMED_OBJECTS
 from etpguard.settings import Option, options
 
@@ -116,8 +117,16 @@ def _setting(option: Option) -> str:
 
 def _dumps() -> str:
     kinds = sorted(picture_for(consumer_families()).kinds, key=lambda kind: (not kind.required, kind.path))
-    paths = [*(kind.list_path for kind in kinds), *(named.path for named in NAMED_OBJECTS)]
+    paths = [*map(_list_path, kinds), *(named.path for named in NAMED_OBJECTS)]
     return DUMPS.format(paths=" \\\n".join(f"  {path}" for path in paths))
+
+
+def _list_path(kind: AnyKind) -> str:
+    """The path of the list, with the query that selects the objects of a subset."""
+    if kind.subset is None:
+        return kind.path
+    label = kind.subset.label
+    return kind.path_in(kind.subset.namespace) + (f"?labelSelector={quote(label, safe='')}" if label else "")
 
 
 def families() -> Iterator[tuple[str, Metric, tuple[str, ...]]]:

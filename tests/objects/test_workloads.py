@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from etpguard.objects import decode_item
-from etpguard.objects.workloads import DAEMON_SET, DaemonSet
+from etpguard.objects.workloads import DATA_PLANE_DAEMON_SET, DaemonSet
 
 LABELS = {"os": "linux", "cores": "8"}
 
@@ -18,7 +18,7 @@ def daemon_set(*terms: Any, selector: dict[str, str] | None = None, **status: in
         required = {"nodeSelectorTerms": [term for term in terms if term is not None]}
         spec["affinity"] = {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
     raw = {"metadata": {"name": "proxy", "namespace": "kube-system"}, "spec": {"template": {"spec": spec}}}
-    record = decode_item(DAEMON_SET, {**raw, **({"status": status} if status else {})})
+    record = decode_item(DATA_PLANE_DAEMON_SET, {**raw, **({"status": status} if status else {})})
     assert isinstance(record, DaemonSet)
     return record
 

@@ -10,11 +10,12 @@ from typing import Any
 from etpguard.assess.consumers.aws_lbc import AwsOptions, options_from_deployment
 from etpguard.assess.consumers.aws_lbc.options import FLAG
 from etpguard.assess.consumers.registry import ConsumerOptions
+from etpguard.kube import verbs
 from etpguard.kube.client import LazyClient
 from etpguard.kube.connection import Connection
 from etpguard.kube.errors import ApiError, KubeError
 from etpguard.kube.exchange import exchange
-from etpguard.kube.verbs import Request
+from etpguard.objects import Key
 from etpguard.objects.log_fields import request_fields
 from etpguard.settings import Settings, SettingsError
 
@@ -102,8 +103,9 @@ def _fields(deployment: str) -> dict[str, str]:
 
 
 async def _read(connection: Connection, namespace: str, name: str) -> dict[str, Any]:
-    path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{name}"
-    request = Request("get", "deployments.apps", namespace, name, "GET", path)
+    from etpguard.objects.pod_controllers import DEPLOYMENT  # slow to load, and few clusters need it
+
+    request = verbs.get(DEPLOYMENT, Key(namespace, name))
     client = LazyClient(connection)
     try:
         answer = await exchange(client, request, TIMEOUT_SECONDS)

@@ -21,7 +21,7 @@ from etpguard.kube.exchange import Client, exchange
 from etpguard.kube.failures import Failures
 from etpguard.kube.on_request import OnRequest, uncounted
 from etpguard.kube.stopping import stopped_within
-from etpguard.kube.verbs import Request, collection
+from etpguard.kube.verbs import Request
 from etpguard.objects import Key, Reject, decode_item
 from etpguard.objects.leases import LEASE, Lease
 from etpguard.objects.text import describe
@@ -242,9 +242,7 @@ class Elector:
 
     async def _request(self, method: str, body: Any = None) -> bytes:
         verb = {"GET": "get", "PUT": "update", "POST": "create"}[method]
-        path = collection(LEASE, self._key.namespace)
-        if method != "POST":
-            path += f"/{self._key.name}"
+        path = LEASE.path_in(self._key.namespace) if method == "POST" else LEASE.path_of(self._key)
         request = Request(verb, LEASE.resource, self._key.namespace, self._key.name, method, path, (), body)
         # Two requests without an answer fit into the renew deadline.
         timeout = self._timing.renew_deadline / 2 - self._timing.retry / 2

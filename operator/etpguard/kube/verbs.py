@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
 
 from etpguard.objects import AnyKind, Key
 
@@ -79,7 +78,7 @@ def merge_patch(kind: AnyKind, key: Key, body: Mapping[str, Any]) -> Request:
 def create(kind: AnyKind, key: Key, body: Mapping[str, Any]) -> Request:
     """POST. The name of the object is that in `body`; `key.name` only appears in messages."""
     query = (("fieldManager", FIELD_MANAGER),)
-    path = collection(kind, key.namespace)
+    path = kind.path_in(key.namespace)
     return Request("create", kind.resource, key.namespace, key.name, "POST", path, query, dict(body))
 
 
@@ -119,17 +118,8 @@ def list_page(
         ("fieldSelector", field_selector),
         ("labelSelector", label_selector),
     ]
-    path = collection(kind, namespace)
     given = tuple((name, value) for name, value in query if value)
-    return Request("list", kind.resource, namespace, "", "GET", path, given)
-
-
-def collection(kind: AnyKind, namespace: str) -> str:
-    """The path of the objects of a kind, in one namespace or, with "", in all."""
-    if not namespace:
-        return kind.path
-    root, _, plural = kind.path.rpartition("/")
-    return f"{root}/namespaces/{quote(namespace, safe='')}/{plural}"
+    return Request("list", kind.resource, namespace, "", "GET", kind.path_in(namespace), given)
 
 
 def _request(
@@ -142,7 +132,7 @@ def _request(
     body: Any,
     content_type: str,
 ) -> Request:
-    path = f"{collection(kind, key.namespace)}/{quote(key.name, safe='')}"
+    path = kind.path_of(key)
     resource = f"{kind.resource}/{subresource}" if subresource else kind.resource
     return Request(
         verb,

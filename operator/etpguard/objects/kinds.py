@@ -6,6 +6,7 @@ import enum
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 from etpguard.objects.coverage import GROUP, VERSION, ServiceCoverage
 from etpguard.objects.endpoints import EndpointSlice
@@ -57,8 +58,9 @@ class Subset:
 
 @dataclass(frozen=True, eq=False)
 class Kind(Generic[R]):
-    """One resource of the API. `required` kinds must have been listed before anything is reported.
-    There is one instance of each, compared by identity: kinds are keys wherever an object passes."""
+    """A resource of the API, or a part of one, with the record that is made of its objects. `required` kinds must
+    have been listed before anything is reported. There is one instance for each record type, compared by identity:
+    kinds are keys wherever an object passes."""
 
     name: str
     plural: str
@@ -115,15 +117,11 @@ class Kind(Generic[R]):
         if not namespace or not self.namespaced:
             return self.path
         head, _, plural = self.path.rpartition("/")
-        return f"{head}/namespaces/{namespace}/{plural}"
+        return f"{head}/namespaces/{quote(namespace, safe='')}/{plural}"
 
-    @property
-    def list_path(self) -> str:
-        """The path of its list, with the query that selects the objects of a subset."""
-        if self.subset is None:
-            return self.path
-        query = f"?labelSelector={self.subset.label.replace('/', '%2F')}" if self.subset.label else ""
-        return f"{self.path_in(self.subset.namespace)}{query}"
+    def path_of(self, key: Key) -> str:
+        """The path of one object."""
+        return f"{self.path_in(key.namespace)}/{quote(key.name, safe='')}"
 
     @property
     def switch(self) -> str:

@@ -13,7 +13,7 @@ from etpguard.objects.cilium import CILIUM_NODE_CONFIG, CILIUM_NODE_CONFIG_ALPHA
 from etpguard.objects.kinds import AnyKind
 from etpguard.objects.openshift import OPENSHIFT_NETWORK
 from etpguard.objects.records import Key
-from etpguard.objects.workloads import CONFIG_MAP, DAEMON_SET
+from etpguard.objects.workloads import CONFIG_MAP, DATA_PLANE_DAEMON_SET
 
 
 class NamedObject(NamedTuple):
@@ -30,8 +30,7 @@ class NamedObject(NamedTuple):
 
     @property
     def path(self) -> str:
-        name = f"/{self.key.name}" if self.key.name else ""
-        return f"{self.kind.path_in(self.key.namespace)}{name}"
+        return self.kind.path_in(self.key.namespace) if self.is_list else self.kind.path_of(self.key)
 
     @property
     def address(self) -> str:
@@ -63,10 +62,10 @@ class Listed(Struct, frozen=True):
 
 
 CILIUM_CONFIG = NamedObject(CONFIG_MAP, Key("kube-system", "cilium-config"), "cilium")
-CILIUM_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "cilium"), "cilium")
+CILIUM_DAEMON_SET = NamedObject(DATA_PLANE_DAEMON_SET, Key("kube-system", "cilium"), "cilium")
 CILIUM_OTHER_CONFIG = NamedObject(CONFIG_MAP, Key("cilium", "cilium-config"), "cilium")
 
-CILIUM_OTHER_DAEMON_SET = NamedObject(DAEMON_SET, Key("cilium", "cilium"), "cilium")
+CILIUM_OTHER_DAEMON_SET = NamedObject(DATA_PLANE_DAEMON_SET, Key("cilium", "cilium"), "cilium")
 """The operator for OpenShift and many charts install Cilium in this namespace."""
 DEFAULT_NAMESPACE = "kube-system"
 
@@ -78,25 +77,27 @@ CILIUM_NAMESPACES = {
     )
 }
 """Cilium's ConfigMap and DaemonSet in each namespace that etpguard reads. The first that has one counts."""
-ANETD_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "anetd"), "gke")
-KUBE_PROXY_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "kube-proxy"), "kubeProxy")
+ANETD_DAEMON_SET = NamedObject(DATA_PLANE_DAEMON_SET, Key("kube-system", "anetd"), "gke")
+KUBE_PROXY_DAEMON_SET = NamedObject(DATA_PLANE_DAEMON_SET, Key("kube-system", "kube-proxy"), "kubeProxy")
 KUBE_PROXY_CONFIG = NamedObject(CONFIG_MAP, Key("kube-system", "kube-proxy"), "kubeProxy")
 EKS_KUBE_PROXY_CONFIG = NamedObject(CONFIG_MAP, Key("kube-system", "kube-proxy-config"), "kubeProxy")
 CALICO_INSTALLATION = NamedObject(INSTALLATION, Key("", "default"), "calico")
 CALICO_FELIX = NamedObject(FELIX_CONFIGURATION, Key("", "default"), "calico")
 CALICO_FELIX_V3 = NamedObject(FELIX_CONFIGURATION_V3, Key("", "default"), "calico")
-CALICO_DAEMON_SET = NamedObject(DAEMON_SET, Key("calico-system", "calico-node"), "calico")
-CALICO_MANIFEST_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "calico-node"), "calico")
+CALICO_DAEMON_SET = NamedObject(DATA_PLANE_DAEMON_SET, Key("calico-system", "calico-node"), "calico")
+CALICO_MANIFEST_DAEMON_SET = NamedObject(DATA_PLANE_DAEMON_SET, Key("kube-system", "calico-node"), "calico")
 OPENSHIFT_OPERATOR = NamedObject(OPENSHIFT_NETWORK, Key("", "cluster"), "openshift")
-OPENSHIFT_OVN_DAEMON_SET = NamedObject(DAEMON_SET, Key("openshift-ovn-kubernetes", "ovnkube-node"), "openshift")
+OPENSHIFT_OVN_DAEMON_SET = NamedObject(
+    DATA_PLANE_DAEMON_SET, Key("openshift-ovn-kubernetes", "ovnkube-node"), "openshift"
+)
 
 OPENSHIFT_KUBE_PROXY_DAEMON_SET = NamedObject(
-    DAEMON_SET, Key("openshift-kube-proxy", "openshift-kube-proxy"), "openshift"
+    DATA_PLANE_DAEMON_SET, Key("openshift-kube-proxy", "openshift-kube-proxy"), "openshift"
 )
-OVN_DAEMON_SET = NamedObject(DAEMON_SET, Key("ovn-kubernetes", "ovnkube-node"), "ovnKubernetes")
+OVN_DAEMON_SET = NamedObject(DATA_PLANE_DAEMON_SET, Key("ovn-kubernetes", "ovnkube-node"), "ovnKubernetes")
 ANTREA_CONFIG = NamedObject(CONFIG_MAP, Key("kube-system", "antrea-config"), "antrea")
-ANTREA_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "antrea-agent"), "antrea")
-KUBE_ROUTER_DAEMON_SET = NamedObject(DAEMON_SET, Key("kube-system", "kube-router"), "kubeRouter")
+ANTREA_DAEMON_SET = NamedObject(DATA_PLANE_DAEMON_SET, Key("kube-system", "antrea-agent"), "antrea")
+KUBE_ROUTER_DAEMON_SET = NamedObject(DATA_PLANE_DAEMON_SET, Key("kube-system", "kube-router"), "kubeRouter")
 CILIUM_NODE_CONFIGS = NamedObject(CILIUM_NODE_CONFIG, Key("", ""), "ciliumNodes")
 
 CILIUM_NODE_CONFIGS_ALPHA = NamedObject(CILIUM_NODE_CONFIG_ALPHA, Key("", ""), "ciliumNodes")

@@ -240,4 +240,4 @@ class DaemonSet(Record, frozen=True):
 NO_POD = PodSpec()
 
 CONFIG_MAP = Kind("ConfigMap", "configmaps", "", "v1", ConfigMap, reach=Reach.NOTHING)
-DAEMON_SET = Kind("DaemonSet", "daemonsets", "apps", "v1", DaemonSet, reach=Reach.NOTHING)
+DATA_PLANE_DAEMON_SET = Kind("DaemonSet", "daemonsets", "apps", "v1", DaemonSet, reach=Reach.NOTHING)

@@ -115,10 +115,9 @@ def test_a_pod_that_becomes_ready_is_noticed() -> None:
 
 
 def test_only_svclb_pods_of_a_cluster_of_k3s_are_read() -> None:
-    assert SVCLB_POD.list_path == (
-        "/api/v1/namespaces/kube-system/pods?labelSelector=svccontroller.k3s.cattle.io%2Fsvcname"
-    )
     assert SVCLB_POD.subset is not None
+    assert SVCLB_POD.subset.namespace == "kube-system"
+    assert SVCLB_POD.subset.label == "svccontroller.k3s.cattle.io/svcname"
     for members, needed in ((NODES, True), ([node("a", "hcloud://1")], False)):
         assert world(*members).picture.needs(SVCLB_POD.subset) is needed
 

@@ -219,7 +219,8 @@ def test_another_holder_is_noticed_and_a_renewal_is_not() -> None:
 
 
 def test_only_leases_of_services_are_read() -> None:
-    assert CILIUM_L2_LEASE.list_path == "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+    assert CILIUM_L2_LEASE.subset is not None
+    assert CILIUM_L2_LEASE.subset.namespace == "kube-system"
     names = {"cilium-l2announce-shop-web": True, "cilium-operator-resource-lock": False}
     for name, expected in names.items():
         assert CILIUM_L2_LEASE.holds(L2Lease(BareMeta(name))) is expected
