@@ -22,6 +22,7 @@ CONTAINER_ARGUMENTS = (
     "nodeport-addresses",
     "ipvs-strict-arp",
     "run-service-proxy",
+    "run-router",
     "service-external-ip-range",
     "advertise-loadbalancer-ip",
     "advertise-external-ip",

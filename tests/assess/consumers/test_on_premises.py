@@ -22,6 +22,7 @@ ANTREA = {"service.antrea.io/external-ip-pool": "lan"}
 OPENELB = {"lb.kubesphere.io/v1alpha1": "openelb"}
 LAYER2 = "layer2.openelb.kubesphere.io/v1alpha1"
 PURELB = {"purelb.io/allocated-by": "PureLB"}
+EXTERNAL = "kube-router.io/service.advertise.externalip"
 NOT_ADVERTISED = Seen("NoTargets", "NotAdvertised", "", "")
 ADVERTISE = "kube-router.io/service.advertise.loadbalancerip"
 
@@ -389,3 +390,27 @@ def test_a_configuration_of_calico_that_cannot_be_decoded_is_not_taken_for_absen
     assert made.assessment.reason.code == "NoKnownConsumer"
     made.put_malformed({**calico("203.0.113.0/24", field="serviceExternalIPs"), "spec": "none"})
     assert made.assessment.reason.code == "BGPConfigurationNotReadable"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "arguments", "outcome"),
+    [
+        pytest.param({}, ["--advertise-external-ip"], "Covered", id="the flag"),
+        pytest.param({}, ["--advertise-loadbalancer-ip"], "Uncovered", id="another flag"),
+        pytest.param({}, ["--advertise-external-ip", "--run-router=false"], "Uncovered", id="no router"),
+        pytest.param({EXTERNAL: "true"}, [], "Covered", id="the annotation"),
+        pytest.param(
+            {EXTERNAL: "false"}, ["--advertise-external-ip"], "Uncovered", id="the annotation goes first"
+        ),
+    ],
+)
+def test_kube_router_advertises_external_ips(
+    annotations: dict[str, str], arguments: list[str], outcome: str
+) -> None:
+    """kube-router 7c2c277 pkg/controllers/routing/ecmp_vip.go."""
+    options = router(*arguments)
+    made = world(exposed(annotations=annotations), endpoints("a"), *MEMBERS, options=options)
+    assert made.assessment.outcome.name == outcome
+    if outcome == "Covered":
+        made.put(exposed("dns"))
+        assert made.consumer().reason.code == "SharedAddress"

@@ -184,6 +184,8 @@ class Objects:
         if self.daemon_set(named.KUBE_ROUTER_DAEMON_SET) is None:
             return None
         arguments = self._arguments(named.KUBE_ROUTER_DAEMON_SET)
+        if (switch(arguments, "run-router") or "true").lower() not in _TRUE:
+            return KubeRouterAdvertises(False, False)
         balancers, external = (
             (switch(arguments, name) or "").lower() in _TRUE
             for name in ("advertise-loadbalancer-ip", "advertise-external-ip")

@@ -31,6 +31,7 @@ from etpguard.objects.cilium import (
 BGP_NODES = NodeRule(taints=(), readiness=Readiness.IGNORED, follows_endpoints=True, follows_ready=True)
 """A node advertises the address while it has a ready endpoint of any port: cilium v1.20.2
 pkg/bgp/manager/reconciler/service.go, cilium/cilium #25477."""
+LOAD_BALANCER_IP, EXTERNAL_IP = "LoadBalancerIP", "ExternalIP"
 _SWITCH = "enable-bgp-control-plane"
 _OFF = Reason(
     "ControlPlaneOff",
@@ -41,9 +42,12 @@ _OFF = Reason(
 """cilium 058641d pkg/bgp/manager/reconciler/service.go NewServiceReconciler."""
 
 
-def targets_by_bgp(service: Service, view: View) -> Targets:
-    """A peer gets the advertisements that its CiliumBGPPeerConfig selects for the family of the address: cilium
-    9bcad54 pkg/bgp/manager/reconciler/peer_advertisements.go GetConfiguredAdvertisements."""
+def targets_by_bgp(
+    service: Service, view: View, address: str = LOAD_BALANCER_IP, families: Sequence[IPFamily] = ()
+) -> Targets:
+    """For one kind of its addresses, in these families; those of the load balancer by default. A peer gets the
+    advertisements that its CiliumBGPPeerConfig selects for the family of the address: cilium 9bcad54
+    pkg/bgp/manager/reconciler/peer_advertisements.go GetConfiguredAdvertisements."""
     for kind in (CILIUM_BGP_ADVERTISEMENT, CILIUM_BGP_CLUSTER_CONFIG):
         if why := view.unread(kind):
             return UnknownOutcome(
@@ -51,10 +55,10 @@ def targets_by_bgp(service: Service, view: View) -> Targets:
             )
     if not view.has(CILIUM_BGP_ADVERTISEMENT):
         return _without_advertisement(view)
-    advertisements = list(advertisements_for(service, view))
+    advertisements = list(advertisements_for(service, view, address))
     if not advertisements:
         return _silent(
-            "no CiliumBGPAdvertisement of type Service with the address LoadBalancerIP has a selector for it"
+            f"no CiliumBGPAdvertisement of type Service with the address {address} has a selector for it"
         )
     if not view.has(CILIUM_BGP_CLUSTER_CONFIG):
         detail = (
@@ -69,7 +73,7 @@ def targets_by_bgp(service: Service, view: View) -> Targets:
         )
     if why := view.unseen(CILIUM_BGP_PEER_CONFIG):
         return _peer_configs_unseen(with_peers, why)
-    families = served_families(service)
+    families = families or served_families(service)
     found = view.once(
         f"BGP sessions for {', '.join(families)}",
         advertisements[0],
@@ -123,15 +127,17 @@ def _by_sessions(
     return NodeTargets(_nodes(first), UNCHECKED)
 
 
-def advertisements_for(service: Service, view: View) -> Iterator[CiliumBGPAdvertisement]:
-    """Those that advertise its address by BGP; an absent selector selects no Service."""
+def advertisements_for(
+    service: Service, view: View, address: str = LOAD_BALANCER_IP
+) -> Iterator[CiliumBGPAdvertisement]:
+    """Those that advertise this kind of its addresses by BGP; an absent selector selects no Service."""
     labels = service_labels(service)
     for made in view.all(CILIUM_BGP_ADVERTISEMENT):
         if made.deleting:
             continue
         for each in (made.spec and made.spec.advertisements) or ():
             addresses = (each.service and each.service.addresses) or ()
-            if each.advertisement_type != "Service" or "LoadBalancerIP" not in addresses or each.selector is None:
+            if each.advertisement_type != "Service" or address not in addresses or each.selector is None:
                 continue
             if each.selector.admits(labels):
                 yield made

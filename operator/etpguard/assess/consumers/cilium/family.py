@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any
 
 from msgspec.structs import replace
 
 from etpguard.assess.consumers import changes
+from etpguard.assess.consumers.announced_addresses import (
+    AnnouncedBy,
+    addresses_of_service,
+    announced,
+    external_consumers,
+    shared_address,
+)
 from etpguard.assess.consumers.changes import Step, with_labels
-from etpguard.assess.consumers.cilium.bgp import advertisements_for, targets_by_bgp
+from etpguard.assess.consumers.cilium.bgp import EXTERNAL_IP, advertisements_for, targets_by_bgp
 from etpguard.assess.consumers.cilium.envoy import served_by_envoy, targets_by_envoy
 from etpguard.assess.consumers.cilium.l2 import LEADER, held_leases, lease_keys, policies_for, targets_by_l2
 from etpguard.assess.consumers.cilium.node_ipam import MATCH_NODES, targets_by_node_ipam
@@ -23,12 +33,14 @@ from etpguard.assess.consumers.load_balancers import (
     by_mark,
     classless,
 )
+from etpguard.assess.consumers.node_addresses import addresses_of
 from etpguard.assess.consumers.remedies import ClientIP, cluster, named, spread
 from etpguard.assess.consumers.targets import PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Outcome, Reason
-from etpguard.objects import Node, Service
+from etpguard.cluster.picture import Referrer
+from etpguard.objects import NODE, SERVICE, IPFamily, Kind, Node, Service
 from etpguard.objects.cilium import (
     CILIUM_BGP_ADVERTISEMENT,
     CILIUM_BGP_CLUSTER_CONFIG,
@@ -49,13 +61,15 @@ _WITHOUT_ADDRESS = (
 
 class Cilium(BaseFamily):
     name = "cilium"
-    balancers_only = True
     kinds = (
         CILIUM_L2_ANNOUNCEMENT_POLICY,
         CILIUM_BGP_ADVERTISEMENT,
         CILIUM_BGP_CLUSTER_CONFIG,
         CILIUM_BGP_PEER_CONFIG,
         CILIUM_L2_LEASE,
+    )
+    refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType(
+        {NODE: (addresses_of,), SERVICE: (addresses_of_service,)}
     )
     documented = (
         DocumentedConsumer(
@@ -96,6 +110,21 @@ class Cilium(BaseFamily):
             source="cilium 058641d pkg/bgp/manager/reconciler/service.go and peer_advertisements.go",
         ),
         DocumentedConsumer(
+            consumer="External IPs that Cilium announces",
+            found_by=(
+                "`spec.externalIPs`, and a `CiliumBGPAdvertisement` with the address `ExternalIP` or a "
+                "`CiliumL2AnnouncementPolicy` with `externalIPs: true` that selects the Service"
+            ),
+            nodes="as for the addresses of load balancers",
+            health_check="none",
+            with_local=(
+                "as for the addresses of load balancers; `Unknown` where Services share the address, and where "
+                "the objects of Cilium cannot be read"
+            ),
+            evidence=Evidence.DOCUMENTED,
+            source="cilium 058641d pkg/bgp/manager/reconciler/service.go getExternalIPPaths",
+        ),
+        DocumentedConsumer(
             consumer="Cilium Node IPAM",
             found_by="class `io.cilium/node`",
             nodes=(
@@ -110,6 +139,13 @@ class Cilium(BaseFamily):
     )
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        if service.type == "LoadBalancer":
+            yield from self._balancer(service, view)
+        if service.spec.external_ips and service.spec.load_balancer_class in (None, L2, BGP):
+            for consumer in external_consumers(service, view, partial(_announcer, service, view)):
+                yield replace(consumer, reads=consumer.reads | lease_keys(service))
+
+    def _balancer(self, service: Service, view: View) -> Iterable[Consumer]:
         recognition = _recognised(service)
         if recognition is None:
             return
@@ -184,6 +220,34 @@ def _targets(service: Service, view: View) -> tuple[str, Targets, str]:
         return BGP, targets_by_bgp(service, view), ""
     detail = "LB IPAM gave the address; no object that was read shows what announces it"
     return "cilium", PossibleNodes(EVERY_NODE, Reason("AnnouncementNotKnown", detail)), ""
+
+
+def _announcer(service: Service, view: View, address: str, family: IPFamily) -> AnnouncedBy | None:
+    """Who announces an external IP."""
+    by_l2 = any(policies_for(service, view, external=True))
+    by_bgp = any(advertisements_for(service, view, EXTERNAL_IP))
+    source = f"recognised by the Cilium objects that announce the external IPs of the Service ({address})"
+    if (by_l2 or by_bgp) and (
+        shared := shared_address(service, view, [announced(address)], "announce the address")
+    ):
+        return AnnouncedBy("cilium", shared, source)
+    if by_l2 and by_bgp:
+        detail = f"policies announce it by L2 and advertisements by BGP. By L2, {LEADER}"
+        return AnnouncedBy("cilium", PossibleNodes(EVERY_NODE, Reason("AnnouncingNodesNotKnown", detail)), source)
+    if by_l2:
+        targets, where = targets_by_l2(service, view, external=True)
+        return AnnouncedBy(L2, targets, f"{source}{where}")
+    if by_bgp:
+        return AnnouncedBy(BGP, targets_by_bgp(service, view, EXTERNAL_IP, (family,)), source)
+    for kind in (CILIUM_BGP_ADVERTISEMENT, CILIUM_L2_ANNOUNCEMENT_POLICY):
+        if why := view.hidden(kind):
+            detail = (
+                f"cannot read {kind}: {why}. If one announces the external IPs of the Service, its traffic goes "
+                "to the nodes that announce them. If none does, clients that address an uncovered node lose "
+                "their requests"
+            )
+            return AnnouncedBy("cilium", PossibleNodes(EVERY_NODE, Reason("AnnouncementNotReadable", detail)), "")
+    return None
 
 
 def _other_unseen(view: View, *, by_l2: bool) -> str:

@@ -80,10 +80,10 @@ def held_leases(service: Service, view: View) -> list[L2Lease]:
     return [lease for lease in found if lease.holder]
 
 
-def targets_by_l2(service: Service, view: View) -> tuple[Targets, str]:
-    """From the holder of the Lease. While it is not known: from the nodes that the policies select, and from any
-    node where the policies are not known either."""
-    targets, source = _by_policies(service, view)
+def targets_by_l2(service: Service, view: View, *, external: bool = False) -> tuple[Targets, str]:
+    """For the addresses of its load balancer, or its external IPs. From the holder of the Lease. While it is not
+    known: from the nodes that the policies select, and from any node where the policies are not known either."""
+    targets, source = _by_policies(service, view, external=external)
     rule = targets.rule
     leases = held_leases(service, view)
     holders = sorted({lease.holder for lease in leases})
@@ -112,12 +112,12 @@ def targets_by_l2(service: Service, view: View) -> tuple[Targets, str]:
     return targets, source
 
 
-def _by_policies(service: Service, view: View) -> tuple[PossibleNodes, str]:
+def _by_policies(service: Service, view: View, *, external: bool) -> tuple[PossibleNodes, str]:
     """From the nodes that the policies select; from any node where the policies are not known."""
     if why := view.unread(CILIUM_L2_ANNOUNCEMENT_POLICY):
         reason = Reason("PolicyNotReadable", f"cannot read {CILIUM_L2_ANNOUNCEMENT_POLICY}: {why}")
         return PossibleNodes(EVERY_NODE, reason), ""
-    policies = list(policies_for(service, view))
+    policies = list(policies_for(service, view, external=external))
     rules = {selected_nodes(policy) for policy in policies}
     if len(rules) != 1:
         some = "several policies with different nodes announce it"
@@ -135,11 +135,12 @@ def _by_policies(service: Service, view: View) -> tuple[PossibleNodes, str]:
     return targets, f"; by CiliumL2AnnouncementPolicy {names[:500]}"
 
 
-def policies_for(service: Service, view: View) -> Iterator[CiliumL2AnnouncementPolicy]:
-    """The policies that announce its address by L2; an absent selector selects every Service."""
+def policies_for(service: Service, view: View, *, external: bool = False) -> Iterator[CiliumL2AnnouncementPolicy]:
+    """The policies that announce the addresses of its load balancer, or its external IPs, by L2; an absent
+    selector selects every Service."""
     for policy in view.all(CILIUM_L2_ANNOUNCEMENT_POLICY):
         spec = policy.spec
-        if spec is None or not spec.load_balancer_ips or policy.deleting:
+        if spec is None or policy.deleting or not (spec.external_ips if external else spec.load_balancer_ips):
             continue
         if spec.service_selector is None or spec.service_selector.admits(service_labels(service)):
             yield policy

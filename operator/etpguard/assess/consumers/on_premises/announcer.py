@@ -7,15 +7,15 @@ from typing import ClassVar
 
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import BaseFamily
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Balancer, Recognition
+from etpguard.assess.consumers.load_balancers import UNCHECKED, Balancer, Recognition
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
 from etpguard.assess.consumers.strict_arp import strict_arp
-from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.targets import NodeTargets, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
-from etpguard.objects import SERVICE, Key, Node, Service
+from etpguard.objects import Node, Service
 
 HOSTING = NodeRule(taints=(), readiness=Readiness.IGNORED, follows_endpoints=True)
 """The nodes with an endpoint. No taint, label or condition excludes one."""
@@ -27,20 +27,6 @@ def named_node(name: str, where: str) -> NodeTargets:
     rule = NodeRule(names=frozenset({name}), taints=(), readiness=Readiness.IGNORED)
     missing = f"{where} names node {name[:253]}, and there is no such Node"
     return NodeTargets(rule, UNCHECKED, keeps_targets=Reason("AnnouncerNotFound", missing))
-
-
-def shared_address(service: Service, view: View, addresses: Iterable[Key], they: str) -> PossibleNodes | None:
-    """The targets where other Services refer to one of these index keys; None if none does. `they`: what nodes
-    with an endpoint of any of the Services do."""
-    sharing = {other.key for address in addresses for other in view.referring(SERVICE, address)}
-    others = sharing - {service.key}
-    if not others:
-        return None
-    detail = (
-        f"the Service shares its address with Service {min(others)}. Nodes with an endpoint of any of these "
-        f"Services {they}. Nodes without an endpoint of this Service drop its traffic"
-    )
-    return PossibleNodes(EVERY_NODE, Reason("SharedAddress", detail))
 
 
 class Announcer(BaseFamily):

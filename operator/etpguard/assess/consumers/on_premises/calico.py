@@ -9,22 +9,27 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from etpguard.assess.consumers.announced_addresses import (
+    AnnouncedBy,
+    addresses_of_service,
+    announced,
+    external_consumers,
+    shared_address,
+)
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Balancer, Recognition, first_mark
-from etpguard.assess.consumers.node_addresses import addresses_of, holders
-from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer, shared_address
+from etpguard.assess.consumers.node_addresses import addresses_of
+from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import EXCLUDE_LABEL
-from etpguard.assess.node_states import family_of, ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.cluster.picture import Referrer
-from etpguard.objects import NODE, SERVICE, Key, Kind, Requirement, Service
+from etpguard.objects import NODE, SERVICE, IPFamily, Key, Kind, Requirement, Service
 from etpguard.objects.calico import BGP_CONFIGURATION, BGPConfigurationSpec, ServiceBlock
 from etpguard.objects.metallb import BGP_ADVERTISEMENT, L2_ADVERTISEMENT
-from etpguard.objects.records import index_key
 
 NODES = replace(HOSTING, requirements=(Requirement(EXCLUDE_LABEL, "NotIn", ("true",)),), follows_ready=True)
 """confd/pkg/backends/calico/client.go:434: the exclude label counts only with the value "true". routes.go
@@ -42,16 +47,6 @@ _METALLB = ("metallb.io/", "metallb.universe.tf/")
 _Network = IPv4Network | IPv6Network
 
 
-def _address(address: str) -> Key:
-    return index_key("CalicoAddress", address)
-
-
-def _addresses(service: Service) -> Iterable[Key]:
-    """The index keys of its addresses. By them the picture finds the other Services that have one of them."""
-    external = service.spec.external_ips or ()
-    return {_address(ip) for ip in (*external, *(entry.ip for entry in service.load_balancer_ingress)) if ip}
-
-
 class Calico(Announcer):
     """calico 87c1590 confd/pkg/backends/calico/routes.go: under Local, a node with a ready endpoint advertises the
     address. Every node advertises the blocks of the BGPConfiguration. MetalLB's controller may assign the address;
@@ -61,7 +56,7 @@ class Calico(Announcer):
     balancers_only = False
     kinds = (BGP_CONFIGURATION,)
     refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType(
-        {NODE: (addresses_of,), SERVICE: (_addresses,)}
+        {NODE: (addresses_of,), SERVICE: (addresses_of_service,)}
     )
     documented = (
         DocumentedConsumer(
@@ -92,7 +87,7 @@ class Calico(Announcer):
         if targets is not None:
             how = "recognised by BGPConfiguration default, whose serviceLoadBalancerIPs contain its addresses"
             for made in Balancer.of(service, self.name, Recognition(how), "node").consumers(targets):
-                yield replace(made, reads=frozenset(_addresses(service)))
+                yield replace(made, reads=frozenset(addresses_of_service(service)))
         if service.spec.external_ips:
             yield from self._external(service, view, _blocks(spec.service_external_ips))
 
@@ -111,39 +106,17 @@ class Calico(Announcer):
         return _targets(service, view, addresses, [block for found in holding for block in found])
 
     def _external(self, service: Service, view: View, blocks: list[_Network] | Reason) -> Iterable[Consumer]:
-        """One consumer for each external IP in a block, unless it is the address of a node. A reason says why the
-        blocks are not known: each may then be in one."""
-        external = dict.fromkeys(service.spec.external_ips or ())
-        away = [address for address in external if not holders(address, view)]
-        held = {address: [] if isinstance(blocks, Reason) else _holding(address, blocks) for address in away}
-        if not isinstance(blocks, Reason):
-            held = {address: found for address, found in held.items() if found}
-        served = service.type == "LoadBalancer" and bool(service.load_balancer_ingress)
-        incidental = not served and (service.type != "ClusterIP" or len(held) < len(external))
-        for address, found in held.items():
-            family = family_of(address)
-            if family is None or family not in ip_families(service):
-                continue
-            source = f"recognised by BGPConfiguration default, whose serviceExternalIPs contain {address}"
-            targets: Targets
+        """The consumers of the external IPs in these blocks. A reason says why the blocks are not known: each may
+        then be in one."""
+
+        def announcer(address: str, _: IPFamily) -> AnnouncedBy | None:
             if isinstance(blocks, Reason):
-                source, targets = "", UnknownOutcome(blocks, NODES, UNCHECKED)
-            else:
-                targets = _targets(service, view, [address], found)
-            for port in service.ports:
-                yield Consumer(
-                    kind="ExternalIP",
-                    namespace=service.key.namespace,
-                    name=address,
-                    controller=self.name,
-                    target_type="node",
-                    port=port.label,
-                    targets=targets,
-                    families=(family,),
-                    incidental=incidental,
-                    source=source,
-                    reads=frozenset((_address(address),)),
-                )
+                return AnnouncedBy(self.name, UnknownOutcome(blocks, NODES, UNCHECKED), "")
+            found = _holding(address, blocks)
+            source = f"recognised by BGPConfiguration default, whose serviceExternalIPs contain {address}"
+            return AnnouncedBy(self.name, _targets(service, view, [address], found), source) if found else None
+
+        return external_consumers(service, view, announcer)
 
 
 def _not_readable(why: str) -> Reason:
@@ -178,7 +151,7 @@ def _targets(service: Service, view: View, addresses: Iterable[str], blocks: Ite
             "block, and nodes with an endpoint advertise the address. It is not known which get the traffic"
         )
         return PossibleNodes(EVERY_NODE, Reason("BlockIsAddress", detail))
-    shared = shared_address(service, view, map(_address, addresses), "advertise the address")
+    shared = shared_address(service, view, map(announced, addresses), "advertise the address")
     return shared or NodeTargets(NODES, UNCHECKED, keeps_targets=_ONLY_BLOCK)
 
 

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
+from typing import Any
 
 from msgspec.structs import replace
 
-from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
+from etpguard.assess.consumers.announced_addresses import (
+    AnnouncedBy,
+    addresses_of_service,
+    announced,
+    external_consumers,
+    shared_address,
+)
+from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import NO_NODE, UNCHECKED, Recognition, by_class, by_mark
+from etpguard.assess.consumers.node_addresses import addresses_of
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
 from etpguard.assess.consumers.remedies import annotate
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
@@ -17,11 +28,13 @@ from etpguard.assess.evidence import Evidence
 from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.assess.node_rule import Hosts
 from etpguard.assess.outcome import Reason
-from etpguard.objects import Node, Service
+from etpguard.cluster.picture import Referrer
+from etpguard.objects import NODE, SERVICE, IPFamily, Kind, Node, Service
 
 CLASS = "kube-router"
 MARK = "kube-router.io/service."
 ADVERTISE = "kube-router.io/service.advertise.loadbalancerip"
+ADVERTISE_EXTERNAL = "kube-router.io/service.advertise.externalip"
 SKIP = "kube-router.io/service.skiplbips"
 """Deprecated. It counts with any value."""
 
@@ -48,6 +61,10 @@ class KubeRouter(Announcer):
     label."""
 
     name = "kube-router"
+    balancers_only = False
+    refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType(
+        {NODE: (addresses_of,), SERVICE: (addresses_of_service,)}
+    )
     without_address = (
         "the controller of load balancer addresses is off (--run-loadbalancer); its range is exhausted"
     )
@@ -63,6 +80,18 @@ class KubeRouter(Announcer):
             ),
             evidence=Evidence.DOCUMENTED,
             source="kube-router 7c2c277 pkg/controllers/routing/ecmp_vip.go",
+        ),
+        DocumentedConsumer(
+            consumer="External IPs that kube-router advertises",
+            found_by=(
+                "`spec.externalIPs`, and the annotation `kube-router.io/service.advertise.externalip` or "
+                "`--advertise-external-ip` in the DaemonSet of kube-router"
+            ),
+            nodes="those with an endpoint",
+            health_check="none",
+            with_local="`Covered`; `Unknown` where Services share the address",
+            evidence=Evidence.DOCUMENTED,
+            source="kube-router 7c2c277 pkg/controllers/routing/ecmp_vip.go getExternalIPs",
         ),
     )
 
@@ -84,6 +113,24 @@ class KubeRouter(Announcer):
             if not planes.kube_router.load_balancer_ips:
                 return NodeTargets(NO_NODE, UNCHECKED, no_target=_FLAG_OFF), False
         return NodeTargets(NODES, UNCHECKED), False
+
+    def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        yield from super().find(service, view)
+        if service.spec.external_ips:
+            yield from external_consumers(service, view, partial(self._announcer, service, view))
+
+    def _announcer(self, service: Service, view: View, address: str, _: IPFamily) -> AnnouncedBy | None:
+        """Of an external IP: nodes with an endpoint, if the annotation or the flag says so."""
+        written = service.annotations.get(ADVERTISE_EXTERNAL)
+        router = view.planes.kube_router if view.planes else None
+        by_flag = router is not None and router.external_ips
+        if not (by_flag if written is None else BOOLEANS.get(written)):
+            return None
+        source = "--advertise-external-ip in the DaemonSet kube-router"
+        if written is not None:
+            source = f"its annotation {ADVERTISE_EXTERNAL}"
+        shared = shared_address(service, view, [announced(address)], "advertise the address")
+        return AnnouncedBy(self.name, shared or NodeTargets(NODES, UNCHECKED), f"recognised by {source}")
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.reason == _FLAG_OFF:

@@ -8,6 +8,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from etpguard.assess.consumers.announced_addresses import shared_address
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import (
@@ -18,7 +19,7 @@ from etpguard.assess.consumers.load_balancers import (
     classless,
     of_class,
 )
-from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer, shared_address
+from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
