@@ -83,6 +83,18 @@ def test_the_rollout_of_a_statefulset(partition: int, expected: str) -> None:
     assert found.startswith(expected)
 
 
+@pytest.mark.parametrize(("most", "missing"), [("50%", 1), ("67%", 2), ("1%", 1), (3, 3)])
+def test_how_many_pods_of_a_statefulset_may_miss(most: str | int, missing: int) -> None:
+    """A share is rounded down, to at least 1."""
+    pods = tuple(pod(f"web-{number}", name, owner="StatefulSet/web") for number, name in enumerate("abc"))
+    made = workload("StatefulSet", replicas=3, updateStrategy={"rollingUpdate": {"maxUnavailable": most}})
+    phases = phases_of(forecast(cluster(*pods, objects=[made]), Rollout(Workload("StatefulSet", WEB))))
+    assert phases is not None
+    assert (
+        f"a rollout of StatefulSet shop/web replaces 3 pods, of which {missing} may be missing" in phases.because
+    )
+
+
 def test_a_replicaset_alone_is_scaled_by_its_own_pods() -> None:
     pods = (pod("p1", "a", owner="ReplicaSet/web"), pod("p2", "b", owner="ReplicaSet/web"))
     objects = cluster(*pods, objects=[workload("ReplicaSet", replicas=2)])

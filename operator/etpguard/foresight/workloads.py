@@ -131,7 +131,8 @@ class Workloads:
 
                 partition = (rolling and rolling.partition) or 0
                 replaced = tuple(each for each in pods if ordinal(each.key.name) >= partition)
-                most = scaled(rolling.max_unavailable if rolling else None, controller.replicas, 1, up=True)
+                # pkg/controller/statefulset/stateful_set_utils.go getStatefulSetMaxUnavailable
+                most = scaled(rolling.max_unavailable if rolling else None, controller.replicas, 1, up=False)
                 return Batch(replaced, max(most, 1))
             case _:
                 total = (controller.status and controller.status.desired_number_scheduled) or len(pods)
