@@ -43,6 +43,8 @@ class HealthCheck(Struct, frozen=True):
     fails_under_cluster: str = ""
     """Why it may fail on every node under `Cluster`, which moves it to the node port, as a clause that starts with
     a verb; "" if nothing shows that."""
+    on_number: bool = False
+    """Whether somebody set its port to a port of the node. Known of the AWS Load Balancer Controller alone."""
     proxy_protocol: bool = False
     """Whether the load balancer sends a PROXY protocol header, in health checks too."""
     reads: frozenset[Key] = frozenset()

@@ -215,9 +215,33 @@ def test_pod_targets_move_a_check_off_a_port_of_the_node(objects: list[Json]) ->
     assert "traffic-port" in found
 
 
-def test_pod_targets_leave_the_check_that_follows_the_target_type() -> None:
-    (found,) = (text for text in advice(load_balancer()) if text.startswith("Target the pods"))
-    assert "healthcheck-port" not in found
+PROXIED: Json = {"targetGroupAttributes": [{"key": "proxy_protocol_v2.enabled", "value": "true"}]}
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        pytest.param([load_balancer()], id="nothing-is-set"),
+        pytest.param([load_balancer(annotations={f"{NLB}proxy-protocol": "*"})], id="PROXY-protocol"),
+        pytest.param([load_balancer(annotations={f"{NLB}healthcheck-protocol": "https"})], id="protocol"),
+        pytest.param([ingress(annotations={"healthcheck-port": "http"})], id="name-of-a-port"),
+        pytest.param(
+            [
+                load_balancer(loadBalancerClass="x/y"),
+                binding(owner=gateway_owner()),
+                gateway(),
+                target_configuration(**PROXIED),
+            ],
+            id="Gateway-with-PROXY-protocol",
+        ),
+    ],
+)
+def test_pod_targets_leave_the_check_that_follows_the_target_type(objects: list[Json]) -> None:
+    """Nobody set its port to a number: pkg/service buildTargetGroupHealthCheckConfigDefault takes the traffic port
+    for pods."""
+    (found,) = (text for text in advice(*objects) if text.startswith("Target the pods"))
+    assert "healthcheck" not in found.lower()
+    assert "health check moves" not in found
 
 
 def test_an_nlb_takes_a_zone_without_a_pod_out_of_dns() -> None:

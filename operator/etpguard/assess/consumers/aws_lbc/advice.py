@@ -313,12 +313,10 @@ def _pod_targets(service: Service, consumer: Consumer) -> Advice:
 
 
 def _stays_on_a_port_of_the_node(consumer: Consumer) -> bool:
-    """Whether somebody set the check to a number. A check on the healthCheckNodePort that nobody set follows the
-    target type."""
+    """Whether the check is set to a number, which pods do not follow. The name of a port means that of the
+    targets."""
     check = consumer.check
-    if check is None or check.settings is None or not check.settings.port.isdigit():
-        return False
-    return check.pins_health_check_node_port or not isinstance(check.probe, HealthCheckNodePort)
+    return check is not None and check.on_number and check.settings is not None and check.settings.port.isdigit()
 
 
 def _to_cluster(service: Service, consumer: Consumer) -> Advice:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from msgspec.structs import replace
+
 from etpguard.assess.consumers.targets import CheckSettings, HealthCheck
 from etpguard.assess.consumers.view import View
 from etpguard.assess.probe import (
@@ -48,7 +50,11 @@ def on_number(
     settings: CheckSettings, number: int, service: Service, view: View, *, grpc: bool = False
 ) -> HealthCheck:
     """The check goes to a fixed port of each node, which somebody wrote: it stays when `Cluster` removes the
-    Service's healthCheckNodePort."""
+    Service's healthCheckNodePort, and when pods become the targets."""
+    return replace(_on_number(settings, number, service, view, grpc=grpc), on_number=True)
+
+
+def _on_number(settings: CheckSettings, number: int, service: Service, view: View, *, grpc: bool) -> HealthCheck:
     if number and service.has_node_port(number):
         return HealthCheck(_own_node_port(settings, number, service), settings)
     if grpc:
