@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from etpguard.app.health import metrics_state
+from etpguard.app.observed import Observed
 from etpguard.app.remediation import remediation_controller
 from etpguard.assess import Engine, picture_for
 from etpguard.assess.advice import Advisor
@@ -79,11 +80,14 @@ class _Cluster:
         self.remediation = remediation_controller(
             Settings(),
             writer,
-            picture=picture,
-            assessments=engine.assessments,
-            engine=lambda other: Engine(other, families),
-            served=lambda kind: True,
-            stale=lambda: None,
+            Observed(
+                picture,
+                engine.assessments,
+                engine.internal,
+                engine=lambda other: Engine(other, families),
+                served=lambda kind: True,
+                stale=lambda: None,
+            ),
             metrics=self.metrics,
             failures=Failures(),
             identity="here",

@@ -15,6 +15,7 @@ from etpguard.app import late_modules
 from etpguard.app.assessing import Assessing
 from etpguard.app.health import HealthReport, data_plane_notes, metrics_state
 from etpguard.app.memory import return_memory
+from etpguard.app.observed import Observed
 from etpguard.app.tasks import Keeper, finished_before, run_until_one_ends
 from etpguard.app.timing import OperatorTiming
 from etpguard.assess.advice import Advisor
@@ -233,15 +234,17 @@ class Operator:
         return Writing(
             self._settings,
             self._connection,
-            picture=self.picture,
-            assessments=self.engine.assessments,
-            engine=self._assessing.engine_for,
-            served=self.freshness.served,
+            Observed(
+                self.picture,
+                self.engine.assessments,
+                self.engine.internal,
+                self._assessing.engine_for,
+                self.freshness.served,
+                self._stale,
+            ),
             advice=advice_texts(self._new_advisor()),
             assumed=lambda: assumed_of_services(self.engine.planes),
-            internal=self.engine.internal,
             internal_advice=advice_texts(InternalAdvisor(self.picture)),
-            stale=self._stale,
             metrics=self.metrics,
             failures=self._failures,
             keeper=self._keeper,

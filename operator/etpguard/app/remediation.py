@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
-from etpguard.assess import Assessment, Engine
-from etpguard.cluster import Picture
+from etpguard.app.observed import Observed
 from etpguard.kube.event_sender import EventSender
 from etpguard.kube.failures import Failures
 from etpguard.kube.writes import Writer
 from etpguard.metrics import Metrics
-from etpguard.objects import AnyKind, Key
 from etpguard.objects.policies import Budget, TriggerIf
 from etpguard.remediate.controller import RemediationController
 from etpguard.remediate.dwell import DwellHistory
@@ -32,12 +30,8 @@ from etpguard.settings import Settings
 def remediation_controller(
     settings: Settings,
     writer: Writer,
+    observed: Observed,
     *,
-    picture: Picture,
-    assessments: Mapping[Key, Assessment],
-    engine: Callable[[Picture], Engine],
-    served: Callable[[AnyKind], bool],
-    stale: Callable[[], str | None],
     metrics: Metrics,
     failures: Failures,
     identity: str,
@@ -47,11 +41,12 @@ def remediation_controller(
     wall: Callable[[], float] = time.time,
 ) -> RemediationController:
     pacing = pacing or Pacing()
+    picture, served = observed.picture, observed.served
     limits = replace(limits_of(settings), orphaned_seconds=pacing.orphaned)
     history = DwellHistory()
     round_time = RoundTime(clock, wall)
     memory = RemediationMemory(picture, clock, wall)
-    reader = ServiceReader(writer, picture, engine, memory, served)
+    reader = ServiceReader(writer, picture, observed.engine, memory, served)
     other_policies = OtherNetworkPolicies()
     announcer = EventSender(writer, identity, wall, failures) if settings.write_events else NoEvents()
     executor = Executor(
@@ -71,7 +66,7 @@ def remediation_controller(
         reader,
         Gatherer(
             picture,
-            assessments,
+            observed.assessments,
             history,
             memory,
             limits,
@@ -82,7 +77,7 @@ def remediation_controller(
         history,
         executor,
         other_policies,
-        stale=stale,
+        stale=observed.stale,
         announcer=announcer,
         count=metrics.remediation,
         failures=failures,

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import logging
 import math
 import socket
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from etpguard.app.leading import lead
+from etpguard.app.observed import Observed
 from etpguard.app.other_installation import OtherInstallation
 from etpguard.app.remediation import remediation_controller
 from etpguard.app.tasks import Keeper
-from etpguard.assess import Assessment, Engine, InternalAssessment
-from etpguard.cluster import Picture
+from etpguard.assess import Assessment
 from etpguard.intake.absorb import Receiver
 from etpguard.kube.client import LazyClient
 from etpguard.kube.confinement import ConfinementCheck
@@ -25,37 +24,29 @@ from etpguard.kube.failures import Failures, Part
 from etpguard.kube.lease import Elector, Timing
 from etpguard.kube.writes import WriteLimits, Writer
 from etpguard.metrics import Metrics
-from etpguard.objects import AnyKind, Key
+from etpguard.objects import Key
 from etpguard.publish.publisher import Publisher
 from etpguard.publish.reports import InternalAdvice
 from etpguard.publish.settings import PublishSettings
 from etpguard.remediate.pacing import Pacing
 from etpguard.settings import Settings
 
-logger = logging.getLogger(__name__)
-
 
 class Writing:
     """Writes nothing before `run`, and nothing at all if every output is off.
 
-    `stale` returns the reason why nothing may be written from the picture; None if writes are allowed. `publish`
-    has the intervals and rates. If one part fails, the others continue, and `keeper` runs it again.
+    `publish` has the intervals and rates. If one part fails, the others continue, and `keeper` runs it again.
     """
 
     def __init__(
         self,
         settings: Settings,
         connection: Connection,
+        observed: Observed,
         *,
-        picture: Picture,
-        assessments: Mapping[Key, Assessment],
-        engine: Callable[[Picture], Engine],
-        served: Callable[[AnyKind], bool],
         advice: Callable[[Assessment], Sequence[str]],
         assumed: Callable[[], Sequence[str]],
-        internal: Mapping[Key, InternalAssessment],
         internal_advice: InternalAdvice,
-        stale: Callable[[], str | None],
         metrics: Metrics,
         failures: Failures,
         keeper: Keeper,
@@ -69,13 +60,14 @@ class Writing:
         self._keeper = keeper
         self._identity = identity = f"{socket.gethostname()}_{uuid.uuid4()}"
         timing = Timing.of(int(settings.lease_duration))
-        self._elector = (
+        own = Key(settings.lease_namespace or connection.namespace, settings.lease_name)
+        self._elector = elector = (
             Elector(
                 self._client,
-                Key(settings.lease_namespace or connection.namespace, settings.lease_name),
+                own,
                 identity,
                 timing=timing,
-                unfit=lambda: stale() is not None,
+                unfit=lambda: observed.stale() is not None,
                 on_change=metrics.leader,
                 on_request=metrics.request,
                 failures=failures,
@@ -83,8 +75,7 @@ class Writing:
             if settings.leader_elect and self._enabled
             else None
         )
-        elector = self._elector
-        own = Key(settings.lease_namespace or connection.namespace, settings.lease_name)
+        term = (lambda: elector.term) if elector else (lambda: 1)
         self._other = (
             None
             if settings.second_installation == "allow"
@@ -93,15 +84,15 @@ class Writing:
         self._writer = Writer(
             self._client,
             time_left=elector.time_left if elector else lambda: math.inf,
-            stale=stale,
+            stale=observed.stale,
             scope=settings.scope,
             limits=WriteLimits(timeout=timing.write_timeout),
             on_request=metrics.request,
         )
         self._publisher = Publisher(
             self._writer,
-            picture,
-            settings.scope.select(assessments),
+            observed.picture,
+            settings.scope.select(observed.assessments),
             advice,
             dataclasses.replace(
                 publish or PublishSettings(),
@@ -115,25 +106,21 @@ class Writing:
                 condition_interval=settings.condition_interval,
                 event_interval=settings.event_interval,
             ),
-            term=(lambda: elector.term) if elector else (lambda: 1),
+            term=term,
             failures=failures,
             assumed=assumed,
-            internal=settings.scope.select(internal),
+            internal=settings.scope.select(observed.internal),
             internal_advice=internal_advice,
         )
         self._remediation = (
             remediation_controller(
                 settings,
                 self._writer,
-                picture=picture,
-                assessments=assessments,
-                engine=engine,
-                served=served,
-                stale=stale,
+                observed,
                 metrics=metrics,
                 failures=failures,
                 identity=identity,
-                term=(lambda: elector.term) if elector else (lambda: 1),
+                term=term,
                 pacing=remediation_pacing,
             )
             if settings.remediation

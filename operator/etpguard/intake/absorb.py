@@ -4,7 +4,6 @@ event loop stays free."""
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
@@ -24,8 +23,6 @@ from etpguard.objects import SERVICE, AnyKind, Key
 from etpguard.objects.log_fields import service_fields
 from etpguard.objects.scope import EVERYWHERE, NamespaceScope
 from etpguard.objects.text import describe
-
-logger = logging.getLogger(__name__)
 
 SLICE_SECONDS = 0.01
 """A turn yields the event loop after this time. One message or one Service may take longer."""
