@@ -8,10 +8,17 @@ from operator import or_
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
-from etpguard.assess.consumers.targets import NodeTargets, NoneHealthy, PodTargets, PossibleNodes, UnknownOutcome
+from etpguard.assess.consumers.targets import (
+    NodeTargets,
+    NoneHealthy,
+    Otherwise,
+    PodTargets,
+    PossibleNodes,
+    UnknownOutcome,
+)
 from etpguard.assess.eligible_nodes import EligibleNodes
 from etpguard.assess.health_prediction import HealthPrediction
-from etpguard.assess.node_rule import Hosts, NodeRule, Readiness
+from etpguard.assess.node_rule import EXCLUDE_LABEL, Hosts, NodeRule, Readiness
 from etpguard.assess.node_states import PortState, ServiceStates, Uncertain
 from etpguard.assess.outcome import (
     NO_HEALTHY_TARGET,
@@ -48,6 +55,14 @@ _ONE_ADDRESS = Reason(
     "address. Nothing is lost if the traffic is sent to the InternalIP. Compare with etpguard verify, or set "
     "nodePortAddresses",
 )
+
+
+_LABELLED_FALSE = Reason(
+    "ControllerVersionNotKnown",
+    f"the label {EXCLUDE_LABEL} is false on some nodes. A controller that uses k8s.io/cloud-provider before 0.34 "
+    "excludes these nodes nevertheless, and no API object shows its version. Remove the label from them",
+)
+"""v0.34.0 controllers/service/controller.go nodeIncludedPredicate; kubernetes issue 132016."""
 
 
 class ConsumerJudge:
@@ -110,12 +125,13 @@ class ConsumerJudge:
             if targets.one_of:  # the one node forwards in each family, or not
                 worst = replace(worst, uncovered=reduce(or_, (each.uncovered for each in verdicts)))
             known = self._with_cause(as_far_as_known(worst, targets), rule, states)
-            if targets.otherwise is None:
+            otherwise = targets.otherwise or self._in_another_release(targets.rule, eligible)
+            if otherwise is None:
                 return known
-            instead = replace(targets, rule=targets.otherwise.rule, otherwise=None)
-            keeps = () if targets.otherwise.to_node_ports else consumer.keeps_address
+            instead = replace(targets, rule=otherwise.rule, otherwise=None)
+            keeps = () if otherwise.to_node_ports else consumer.keeps_address
             other = self.verdict(states, replace(consumer, targets=instead, keeps_address=keeps), blind)
-            both = agreed(known, other.outcome, targets.otherwise)
+            both = agreed(known, other.outcome, otherwise)
             return replace(both, coverage=known.coverage + other.coverage)
         if isinstance(targets, PossibleNodes) and targets.present and worst.outcome is not Outcome.NoEndpoints:
             present = self.verdict(states, replace(consumer, targets=targets.present), blind)
@@ -242,6 +258,13 @@ class ConsumerJudge:
 
     def _why_no_node(self, rule: NodeRule) -> str:
         return self._eligible.why_none(rule, self._picture.store(NODE))
+
+    def _in_another_release(self, rule: NodeRule, eligible: int) -> Otherwise | None:
+        """The rule of an older release of the controller, if it excludes some of the eligible nodes."""
+        if not rule.exclude_label_as_bool or not eligible & self._eligible.labelled_false:
+            return None
+        by_presence = replace(rule, exclude_label_as_bool=False, exclude_label_by_presence=True)
+        return Otherwise(by_presence, _LABELLED_FALSE)
 
     def _nodes_of(self, rule: NodeRule) -> int:
         return self._eligible.of(rule, self._picture.store(NODE))

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from msgspec.structs import replace
 
-from etpguard.assess.node_rule import NodeRule, Readiness
+from etpguard.assess.go_booleans import BOOLEANS
+from etpguard.assess.node_rule import EXCLUDE_LABEL, NodeRule, Readiness
 from etpguard.assess.resilience import MAX_ZONES, Zones
 from etpguard.cluster import NodeTable
 from etpguard.objects import Node
@@ -37,6 +38,7 @@ class EligibleNodes:
         self._windows = 0
         self._edge = 0
         self._renamed = 0
+        self._labelled_false = 0
         self._zones: dict[str, int] = {}
         self._zone_of: dict[str, str] = {}
         self._shown_zones: Zones | None = None
@@ -60,6 +62,11 @@ class EligibleNodes:
     def edge(self) -> int:
         """Edge nodes of KubeEdge."""
         return self._edge
+
+    @property
+    def labelled_false(self) -> int:
+        """Nodes whose label `exclude-from-external-load-balancers` parses as false."""
+        return self._labelled_false
 
     @property
     def renamed(self) -> int:
@@ -89,7 +96,7 @@ class EligibleNodes:
         self._zones.clear()
         self._zone_of.clear()
         self._shown_zones = None
-        self._ready = self._unknown = self._windows = self._edge = self._renamed = 0
+        self._ready = self._unknown = self._windows = self._edge = self._renamed = self._labelled_false = 0
         self._drop_rules()
         for node in nodes:
             self.update(node.metadata.name, node)
@@ -98,7 +105,7 @@ class EligibleNodes:
         """A node appeared, changed, or (None) went away. True if any set changed, or all were dropped."""
         bit = self._table.bit(name)
         dropped = self._drop_if_many()
-        before = (self._ready, self._unknown, self._windows, self._edge, self._renamed)
+        before = self._kinds()
         ready = node.ready if node else None
         self._ready = _set(self._ready, bit, ready == "True")
         self._unknown = _set(self._unknown, bit, ready == "Unknown")
@@ -107,7 +114,9 @@ class EligibleNodes:
         )
         self._edge = _set(self._edge, bit, node is not None and EDGE_LABEL in node.labels)
         self._renamed = _set(self._renamed, bit, node is not None and bool(node.other_hostname))
-        moved = dropped or before != (self._ready, self._unknown, self._windows, self._edge, self._renamed)
+        false = node is not None and BOOLEANS.get(node.labels.get(EXCLUDE_LABEL, "")) is False
+        self._labelled_false = _set(self._labelled_false, bit, false)
+        moved = dropped or before != self._kinds()
         moved |= self._move_zone(name, bit, node)
         for rule in self._selected:
             moved |= self._place(rule, bit, node)
@@ -117,6 +126,17 @@ class EligibleNodes:
             self._eligible.clear()
             self._why_none.clear()
         return moved
+
+    def _kinds(self) -> tuple[int, ...]:
+        """The sets that depend on no rule."""
+        return (
+            self._ready,
+            self._unknown,
+            self._windows,
+            self._edge,
+            self._renamed,
+            self._labelled_false,
+        )
 
     def _drop_if_many(self) -> bool:
         """Drop all rules if so many are kept that some may have no consumer any more. Returns whether it did."""

@@ -77,6 +77,34 @@ def test_eligible_nodes(third: Json, eligible: str) -> None:
     assert seen(*around(third)) == Seen("TargetsUnhealthy", "TargetsUnhealthy", eligible, eligible[1:])
 
 
+@pytest.mark.parametrize(
+    ("labelled", "value", "expected"),
+    [
+        pytest.param("abc", "false", ("Unknown", "ControllerVersionNotKnown"), id="all nodes"),
+        pytest.param("a", "F", ("Unknown", "ControllerVersionNotKnown"), id="the node with the endpoint"),
+        pytest.param("b", "false", ("TargetsUnhealthy", "TargetsUnhealthy"), id="a node without one, of two"),
+        pytest.param("bc", "false", ("TargetsUnhealthy", "TargetsUnhealthy"), id="all nodes without one"),
+        pytest.param("abc", "true", ("NoTargets", "NoTargets"), id="true is certain"),
+        pytest.param("a", "", ("Outage", "Outage"), id="and so is the empty value"),
+    ],
+)
+def test_the_value_false_excludes_in_older_releases(labelled: str, value: str, expected: tuple[str, str]) -> None:
+    """Before k8s.io/cloud-provider v0.34: kubernetes issue 132016."""
+    members = [
+        node(name, f"hcloud://{name}", labels={EXCLUDE: value} if name in labelled else {}) for name in "abc"
+    ]
+    assert seen(service(), endpoints("a"), *members)[:2] == expected
+
+
+def test_the_label_with_the_value_false_comes_and_goes() -> None:
+    made = world(service(), endpoints("a"), *nodes("hcloud"))
+    assert made.consumer().outcome.name == "TargetsUnhealthy"
+    made.put(node("a", "hcloud://a", labels={EXCLUDE: "false"}))
+    assert made.consumer().outcome.name == "Unknown"
+    made.put(node("a", "hcloud://a"))
+    assert made.consumer().outcome.name == "TargetsUnhealthy"
+
+
 MARKS = {
     "upcloud": ("upcloud", {"service.beta.kubernetes.io/upcloud-load-balancer-x": ""}, "0.31.10"),
     "cloudscale": ("cloudscale", {"k8s.cloudscale.ch/loadbalancer-name": "x"}, "0.29.0"),
