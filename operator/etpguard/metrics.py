@@ -216,12 +216,13 @@ class _Scrape(Collector):
         labels = ["namespace", "service"]
         uncovered = GaugeMetricFamily(
             "etpguard_service_uncovered_nodes",
-            "Eligible nodes of the worst consumer that drop external traffic to the Service.",
+            "Of the eligible nodes of the Service, those without a usable endpoint, which drop the traffic.",
             labels=labels,
         )
         eligible = GaugeMetricFamily(
             "etpguard_service_eligible_nodes",
-            "Nodes that the worst consumer of the Service sends traffic to.",
+            "Nodes that the worst consumer of the Service sends traffic to; without a known consumer, nodes "
+            "that a client may address.",
             labels=labels,
         )
         covered = GaugeMetricFamily(

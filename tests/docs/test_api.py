@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import yaml
 
+from etpguard.assess import Outcome
 from etpguard.cli.main import cli
+from etpguard.objects.coverage import PHASES
 from manifests import api_page
 from tests.docs.console import ROOT, run
 
@@ -34,6 +37,20 @@ def test_every_field_has_a_description_which_names_its_default(plural: str) -> N
     assert [path for path, schema in listed if not schema.get("description")] == []
     with_default = [(path, schema) for path, schema in listed if schema.get("default") not in (None, {})]
     assert [path for path, schema in with_default if "Default: " not in schema["description"]] == []
+
+
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [(".status.outcome", [each.name for each in Outcome]), (".status.remediation.phase", sorted(PHASES))],
+)
+def test_each_value_is_explained(field: str, values: list[str]) -> None:
+    """`kubectl explain` is all that a reader without the documentation has."""
+    crd = yaml.load((ROOT / "crds" / "servicecoverages.yaml").read_text(), yaml.CSafeLoader)["spec"]["versions"][0]
+    description = dict(fields(crd["schema"]["openAPIV3Schema"], ""))[field]["description"]
+    in_progress = {"Applying", "RollingBack"}
+    for value in values:
+        assert re.search(rf"\b{value}( \(|,)" if value in in_progress else rf"\b{value} \(", description), value
+    assert sorted(re.findall(r"\w+(?= \()", description)) == sorted(set(values) - in_progress)
 
 
 def paths(value: Any, at: str) -> Iterator[str]:

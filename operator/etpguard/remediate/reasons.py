@@ -250,7 +250,11 @@ REVERTED = RemediationReason(
 )
 
 # Reasons of a policy's conditions alone.
-VALID = RemediationReason("Valid", "the policy is in force", "Nothing")
+VALID = RemediationReason(
+    "Valid",
+    "the fields of the policy are valid; the condition RemediationAllowed says whether it acts",
+    "Nothing",
+)
 ENFORCE = RemediationReason("Enforce", "etpguard remediates Services within the budgets", "Nothing")
 
 LEFT_ALONE = (
