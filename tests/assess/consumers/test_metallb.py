@@ -9,11 +9,14 @@ import pytest
 
 from etpguard.assess import DataPlane, Options
 from etpguard.assess.consumers.metallb import sharing
+from etpguard.assess.data_planes.choice import Choice
+from etpguard.assess.data_planes.detection import Detection
 from etpguard.assess.outcome import Outcome
 from etpguard.objects import SERVICE, Key
 from tests.assess.build import one_plane
 from tests.assess.consumers import worlds
 from tests.assess.consumers.worlds import KEY, Json, Seen, endpoints, node, nodes, port, seen, world
+from tests.assess.data_planes import clusters
 
 service = partial(worlds.service, ingress=[{"ip": "203.0.113.1"}])
 
@@ -638,3 +641,78 @@ def test_an_advertisement_that_cannot_be_read_is_not_taken_for_absent(malformed:
         made.put({**malformed, "spec": {"ipAddressPools": ["other"]}})
         found.append(made.assessment.reason.code)
         assert found == [known, "AdvertisementsNotReadable", known]
+
+
+POLICY: Json = {
+    "kind": "CiliumL2AnnouncementPolicy",
+    "metadata": {"name": "lan"},
+    "spec": {"loadBalancerIPs": True},
+}
+OTHER_POLICY = POLICY | {"spec": {"loadBalancerIPs": True, "serviceSelector": {"matchLabels": {"x": "y"}}}}
+CILIUM_BGP: Json = {
+    "kind": "CiliumBGPAdvertisement",
+    "metadata": {"name": "lb"},
+    "spec": {
+        "advertisements": [
+            {"advertisementType": "Service", "service": {"addresses": ["LoadBalancerIP"]}, "selector": {}}
+        ]
+    },
+}
+KUBE_ROUTER = clusters.daemon_set("kube-router", args=["--advertise-loadbalancer-ip", "--run-service-proxy=false"])
+
+
+def held(on: str) -> Json:
+    metadata = {"name": "cilium-l2announce-shop-web", "namespace": "kube-system"}
+    return {"kind": "Lease", "metadata": metadata, "spec": {"holderIdentity": on}}
+
+
+@pytest.mark.parametrize(
+    ("more", "spec", "reason"),
+    [
+        pytest.param([POLICY], {}, "AnnouncedByOther", id="a policy of Cilium"),
+        pytest.param([OTHER_POLICY], {}, "NotAdvertised", id="a policy for another Service"),
+        pytest.param([CILIUM_BGP], {}, "AnnouncedByOther", id="an advertisement of Cilium"),
+        pytest.param(
+            [CILIUM_BGP, POLICY], {"loadBalancerClass": "metallb"}, "NotAdvertised", id="not for another class"
+        ),
+        pytest.param([], {}, "NotAdvertised", id="nobody"),
+    ],
+)
+@pytest.mark.parametrize("config", [[pool("default")], [pool("x"), advertisement(ipAddressPools=["x"])]])
+def test_another_controller_may_announce_what_metallb_does_not(
+    config: list[Json], more: list[Json], spec: Json, reason: str
+) -> None:
+    """metallb #160."""
+    made = world(service(annotations=ALLOCATED, **spec), endpoints("a"), *nodes(""), *config, *more)
+    assert made.consumer().reason.code == reason
+    assert (made.consumer().outcome is Outcome.NoTargets) is (reason == "NotAdvertised")
+
+
+def test_kube_router_may_announce_what_metallb_does_not() -> None:
+    options = Options(Detection(Choice(), clusters.named_objects([KUBE_ROUTER])))
+    made = world(service(annotations=ALLOCATED), endpoints("a"), *nodes(""), pool("default"), options=options)
+    assert made.consumer().reason.code == "AnnouncedByOther"
+
+
+def test_policies_of_cilium_that_cannot_be_read_may_announce_it() -> None:
+    unread = {"CiliumL2AnnouncementPolicy": "forbidden"}
+    made = world(service(annotations=ALLOCATED), endpoints("a"), *nodes(""), pool("default"), unread=unread)
+    assert made.consumer().reason.code == "AnnouncedByOther"
+
+
+@pytest.mark.parametrize("config", [[ADVERTISED, report("ServiceL2Status", "a")], [ADVERTISED]])
+def test_cilium_may_announce_it_on_another_node_too(config: list[Json]) -> None:
+    made = world(service(annotations=ALLOCATED), endpoints("a"), *nodes(""), *config, POLICY)
+    assert made.consumer().outcome is Outcome.Covered, "no node holds the Lease"
+    made.put(held("b"))
+    assert (made.consumer().outcome, made.consumer().reason.code) == (Outcome.Unknown, "AnnouncedTwice")
+    made.put(endpoints("a", "b", "c"))
+    assert made.consumer().outcome is Outcome.Covered
+    made.put(endpoints("a"), OTHER_POLICY)
+    assert made.consumer().outcome is Outcome.Covered, "the policy is for another Service"
+
+
+def test_cilium_may_announce_it_on_the_same_node() -> None:
+    objects = [service(annotations=ALLOCATED), endpoints("a"), *LAN, report("ServiceL2Status", "a"), POLICY]
+    assert seen(*objects, held("a")) == Seen("Covered", "Covered", "a", "")
+    assert seen(*objects, unread={"Lease": "forbidden"}).reason == "AnnouncedTwice"

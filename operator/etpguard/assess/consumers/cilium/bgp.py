@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import product
 
 from msgspec.structs import replace
 
-from etpguard.assess.consumers.cilium.services import service_labels
+from etpguard.assess.consumers.cilium_objects import LOAD_BALANCER_IP, advertisements_for
 from etpguard.assess.consumers.load_balancers import (
     NO_NODE,
     UNCHECKED,
@@ -31,7 +31,6 @@ from etpguard.objects.cilium import (
 BGP_NODES = NodeRule(taints=(), readiness=Readiness.IGNORED, follows_endpoints=True, follows_ready=True)
 """A node advertises the address while it has a ready endpoint of any port: cilium v1.20.2
 pkg/bgp/manager/reconciler/service.go, cilium/cilium #25477."""
-LOAD_BALANCER_IP, EXTERNAL_IP = "LoadBalancerIP", "ExternalIP"
 _SWITCH = "enable-bgp-control-plane"
 _OFF = Reason(
     "ControlPlaneOff",
@@ -125,23 +124,6 @@ def _by_sessions(
         reason = Reason("SessionsContested", detail)
         return PossibleNodes(_nodes(first), reason, sends_to_one=True, fewest=NO_NODE)
     return NodeTargets(_nodes(first), UNCHECKED)
-
-
-def advertisements_for(
-    service: Service, view: View, address: str = LOAD_BALANCER_IP
-) -> Iterator[CiliumBGPAdvertisement]:
-    """Those that advertise this kind of its addresses by BGP; an absent selector selects no Service."""
-    labels = service_labels(service)
-    for made in view.all(CILIUM_BGP_ADVERTISEMENT):
-        if made.deleting:
-            continue
-        for each in (made.spec and made.spec.advertisements) or ():
-            addresses = (each.service and each.service.addresses) or ()
-            if each.advertisement_type != "Service" or address not in addresses or each.selector is None:
-                continue
-            if each.selector.admits(labels):
-                yield made
-                break
 
 
 def _advertises(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from etpguard.assess.consumers.cilium.l2 import ENDPOINTS_LEAD, policies_for, release_of_nodes, selected_nodes
+from etpguard.assess.consumers.cilium.l2 import ENDPOINTS_LEAD, release_of_nodes, selected_nodes
 from etpguard.assess.consumers.cilium.services import BGP
+from etpguard.assess.consumers.cilium_objects import policies_for
 from etpguard.assess.consumers.load_balancers import (
     EVERY_NODE,
     UNCHECKED,

@@ -18,11 +18,18 @@ from etpguard.assess.consumers.announced_addresses import (
     shared_address,
 )
 from etpguard.assess.consumers.changes import Step, with_labels
-from etpguard.assess.consumers.cilium.bgp import EXTERNAL_IP, advertisements_for, targets_by_bgp
+from etpguard.assess.consumers.cilium.bgp import targets_by_bgp
 from etpguard.assess.consumers.cilium.envoy import served_by_envoy, targets_by_envoy
-from etpguard.assess.consumers.cilium.l2 import LEADER, held_leases, lease_keys, policies_for, targets_by_l2
+from etpguard.assess.consumers.cilium.l2 import LEADER, targets_by_l2
 from etpguard.assess.consumers.cilium.node_ipam import MATCH_NODES, targets_by_node_ipam
 from etpguard.assess.consumers.cilium.services import BGP, L2, NODE_IPAM
+from etpguard.assess.consumers.cilium_objects import (
+    EXTERNAL_IP,
+    advertisements_for,
+    held_leases,
+    lease_keys,
+    policies_for,
+)
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import (

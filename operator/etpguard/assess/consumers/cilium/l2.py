@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from msgspec.structs import replace
 
-from etpguard.assess.consumers.cilium.services import service_labels
+from etpguard.assess.consumers.cilium_objects import held_leases, policies_for
 from etpguard.assess.consumers.load_balancers import (
     EVERY_NODE,
     NO_NODE,
@@ -17,14 +15,12 @@ from etpguard.assess.consumers.view import View
 from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.node_rule import NodeRule, Readiness
 from etpguard.assess.outcome import Reason
-from etpguard.objects import Key, Service
+from etpguard.objects import Service
 from etpguard.objects.cilium import (
     CILIUM_L2_ANNOUNCEMENT_POLICY,
     CILIUM_L2_LEASE,
     CiliumL2AnnouncementPolicy,
-    L2Lease,
     l2_lease,
-    l2_lease_key,
 )
 
 _SHARED = (
@@ -68,16 +64,6 @@ def release_of_nodes(view: View) -> tuple[int, int, int] | None:
     releases = [group.plane.release for group in view.planes.groups if group.plane.name is DataPlane.CILIUM]
     known = [release for release in releases if release is not None]
     return min(known) if known and len(known) == len(releases) else None
-
-
-def lease_keys(service: Service) -> frozenset[Key]:
-    return frozenset({l2_lease_key(l2_lease(service.key))})
-
-
-def held_leases(service: Service, view: View) -> list[L2Lease]:
-    """Those of the Service that a node holds: one, unless Cilium has moved to another namespace."""
-    found = view.referring(CILIUM_L2_LEASE, l2_lease_key(l2_lease(service.key)))
-    return [lease for lease in found if lease.holder]
 
 
 def targets_by_l2(service: Service, view: View, *, external: bool = False) -> tuple[Targets, str]:
@@ -133,17 +119,6 @@ def _by_policies(service: Service, view: View, *, external: bool) -> tuple[Possi
     reason = Reason("LeaderNotKnown", f"{leader}. The holder of the Lease {lease} is the leader")
     targets = PossibleNodes(rule, reason, sends_to_one=True)
     return targets, f"; by CiliumL2AnnouncementPolicy {names[:500]}"
-
-
-def policies_for(service: Service, view: View, *, external: bool = False) -> Iterator[CiliumL2AnnouncementPolicy]:
-    """The policies that announce the addresses of its load balancer, or its external IPs, by L2; an absent
-    selector selects every Service."""
-    for policy in view.all(CILIUM_L2_ANNOUNCEMENT_POLICY):
-        spec = policy.spec
-        if spec is None or policy.deleting or not (spec.external_ips if external else spec.load_balancer_ips):
-            continue
-        if spec.service_selector is None or spec.service_selector.admits(service_labels(service)):
-            yield policy
 
 
 def selected_nodes(policy: CiliumL2AnnouncementPolicy) -> NodeRule:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, NO_NODE, UNCHECKED, served_families
 from etpguard.assess.consumers.metallb.sharing import may_share
+from etpguard.assess.consumers.other_announcers import also_by_cilium, others
 from etpguard.assess.consumers.strict_arp import answered_everywhere
 from etpguard.assess.consumers.targets import NodeTargets, Otherwise, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
@@ -122,17 +123,27 @@ def announcement(service: Service, view: View) -> Announcement:
     if nodes and complete and not shared:
         if hidden := _prefix_hidden(service, view, ads):
             return Announcement(UnknownOutcome(hidden, NODES, UNCHECKED))
+        if view.referring(SERVICE_L2_STATUS, service.key) and (twice := also_by_cilium(service, view, nodes)):
+            return Announcement(twice)
         rule = _named(nodes)
         hosting = Otherwise(replace(rule, follows_endpoints=True), _OUTDATED, none_is_unknown=True)
         return Announcement(NodeTargets(rule, UNCHECKED, otherwise=hosting), observed=True)
     if isinstance(ads, Reason):
         return Announcement(UnknownOutcome(ads, NODES, UNCHECKED))
+    if ads.silent and (who := others(service, view)):
+        detail = (
+            f"{ads.silent.detail}. But {who}. If that is meant for this address, nodes of its own choice announce "
+            "it. If not, no node does, and all is lost"
+        )
+        return Announcement(UnknownOutcome(Reason("AnnouncedByOther", detail), NODES, UNCHECKED))
     if silent := ads.silent:
         targets = NodeTargets(NO_NODE, UNCHECKED, no_target=silent)
         return Announcement(targets, assumptions=_no_others(view))
     alternatives = _nodes(ads, view)
     if isinstance(alternatives, Reason):
         return Announcement(UnknownOutcome(alternatives, NODES, UNCHECKED))
+    if ads.layer2 and (twice := also_by_cilium(service, view, nodes)):
+        return Announcement(twice)
     rule = replace(NODES, any_of=() if () in alternatives else alternatives)
     missing = _missing(service, view, ads)
     reads = frozenset(map(report_key, missing))

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from etpguard.assess.consumers.cilium_objects import lease_keys
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import Balancer, Recognition, by_class, by_mark, classless
@@ -60,8 +61,8 @@ class MetalLB(BaseFamily):
                 "different nodes, a port is a `Blackhole` if some announcing nodes lack it, an `Outage` if all "
                 "do, and `Unknown` by layer 2 without a status, or with kube-proxy in mode ipvs without "
                 "strictARP, or if speakers report other Services and not this one. `NoTargets` if not "
-                "advertised, or to no `BGPPeer`; `Unknown` where BGP announces only a prefix of the address, or "
-                "layer 2 only from some interfaces"
+                "advertised, or to no `BGPPeer`; `Unknown` where Cilium or kube-router may announce the "
+                "address, BGP announces only a prefix of the address, or layer 2 only from some interfaces"
             ),
             evidence=Evidence.DOCUMENTED,
             source="metallb 7938d3f speaker/layer2_controller.go, speaker/bgp_controller.go",
@@ -78,7 +79,7 @@ class MetalLB(BaseFamily):
             recognition = Recognition(how, Evidence.OBSERVED)
         if announced.assumptions:
             recognition = Recognition(recognition.how, Evidence.ASSUMED, announced.assumptions)
-        reads = _addresses_and_sharers(service, view) | announced.reads
+        reads = _addresses_and_sharers(service, view) | announced.reads | lease_keys(service)
         balancer = Balancer.of(service, "metallb", recognition, "node", without_address=_WITHOUT_ADDRESS)
         for consumer in balancer.consumers(announced.targets):
             yield replace(consumer, reads=reads)

@@ -21,6 +21,7 @@ from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import NO_NODE, UNCHECKED, Recognition, by_class, by_mark
 from etpguard.assess.consumers.node_addresses import addresses_of
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
+from etpguard.assess.consumers.other_announcers import KUBE_ROUTER_ADVERTISES as ADVERTISE
 from etpguard.assess.consumers.remedies import annotate
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
@@ -33,7 +34,6 @@ from etpguard.objects import NODE, SERVICE, IPFamily, Kind, Node, Service
 
 CLASS = "kube-router"
 MARK = "kube-router.io/service."
-ADVERTISE = "kube-router.io/service.advertise.loadbalancerip"
 ADVERTISE_EXTERNAL = "kube-router.io/service.advertise.externalip"
 SKIP = "kube-router.io/service.skiplbips"
 """Deprecated. It counts with any value."""
