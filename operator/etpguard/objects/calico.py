@@ -16,6 +16,9 @@ class BGPConfigurationSpec(Shape, frozen=True):
     service_load_balancer_ips: list[ServiceBlock] | None = msgspec.field(
         name="serviceLoadBalancerIPs", default=None
     )
+    service_load_balancer_aggregation: str | None = None
+    """"Enabled", the default, or "Disabled", since Calico 3.32: then no node advertises a block of load
+    balancers."""
     service_external_ips: list[ServiceBlock] | None = msgspec.field(name="serviceExternalIPs", default=None)
 
 

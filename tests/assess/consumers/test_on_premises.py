@@ -230,6 +230,10 @@ def calico(*blocks: str, name: str = "default", field: str = "serviceLoadBalance
     return {"kind": "BGPConfiguration", "metadata": {"name": name}, "spec": spec}
 
 
+DISAGGREGATED = calico("203.0.113.0/24")
+DISAGGREGATED["spec"]["serviceLoadBalancerAggregation"] = "Disabled"
+
+
 METALLB = {"metallb.io/ip-allocated-from-pool": "lan"}
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 
@@ -271,9 +275,12 @@ def test_calico_reads_the_value_of_the_exclude_label(value: str, expected: Seen)
     assert seen(service(), endpoints("a"), *members, calico("203.0.113.0/24")) == expected
 
 
-def test_calico_advertises_a_block_from_every_node() -> None:
-    found = seen(service(), endpoints("a"), *nodes(""), calico("203.0.113.1/32"))
-    assert (found.outcome, found.reason) == ("Unknown", "BlockIsAddress")
+@pytest.mark.parametrize("config", [calico("203.0.113.1/32"), DISAGGREGATED])
+def test_calico_advertises_no_single_address_from_every_node(config: Json) -> None:
+    """client.go onLoadBalancerIPsUpdate, calico #6074."""
+    assert seen(service(), endpoints("a"), *nodes(""), config) == ONLY_A
+    assert seen(service(), endpoints(terminating=["a"]), *nodes(""), config) == NOT_ADVERTISED
+    assert seen(service(), endpoints(), *nodes(""), config).outcome == "NoEndpoints"
 
 
 @pytest.mark.parametrize(

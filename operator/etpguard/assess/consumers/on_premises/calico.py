@@ -42,6 +42,15 @@ _ONLY_BLOCK = Reason(
     "router sends to a node with a terminating endpoint, nothing is lost. If it sends to another one, all is lost",
 )
 
+_NOT_ADVERTISED = Reason(
+    "NotAdvertised",
+    "no node advertises the address: Calico does so from nodes with a ready endpoint, without the label "
+    f"{EXCLUDE_LABEL}: true",
+)
+"""confd/pkg/backends/calico/client.go onLoadBalancerIPsUpdate: a block of one load balancer address is not
+advertised by every node (calico #6074), and with serviceLoadBalancerAggregation Disabled no block is."""
+
+_ADVERTISE = "advertise the address"
 _METALLB = ("metallb.io/", "metallb.universe.tf/")
 
 _Network = IPv4Network | IPv6Network
@@ -68,8 +77,9 @@ class Calico(Announcer):
             nodes='those with a ready endpoint, except nodes with the exclude label `"true"`',
             health_check="none",
             with_local=(
-                "`Covered`; `Unknown` where a block has only the address of the Service, where Services share the "
-                "address, and where no node advertises it"
+                "`Covered`; `Unknown` where Services share the address, where a block of `serviceExternalIPs` has "
+                "only this address, and where no node advertises it except in a block; `NoTargets` where no node "
+                "advertises it"
             ),
             evidence=Evidence.DOCUMENTED,
             source="calico 87c1590 confd/pkg/backends/calico/routes.go, client.go",
@@ -103,7 +113,12 @@ class Calico(Announcer):
             return None
         if unseen := _metallb_unseen(service, view):
             return UnknownOutcome(unseen, NODES, UNCHECKED)
-        return _targets(service, view, addresses, [block for found in holding for block in found])
+        if shared := shared_address(service, view, map(announced, addresses), _ADVERTISE):
+            return shared
+        aggregated = spec.service_load_balancer_aggregation != "Disabled"
+        if aggregated and any(block.num_addresses > 1 for found in holding for block in found):
+            return NodeTargets(NODES, UNCHECKED, keeps_targets=_ONLY_BLOCK)
+        return NodeTargets(NODES, UNCHECKED, no_target=_NOT_ADVERTISED)
 
     def _external(self, service: Service, view: View, blocks: list[_Network] | Reason) -> Iterable[Consumer]:
         """The consumers of the external IPs in these blocks. A reason says why the blocks are not known: each may
@@ -114,7 +129,9 @@ class Calico(Announcer):
                 return AnnouncedBy(self.name, UnknownOutcome(blocks, NODES, UNCHECKED), "")
             found = _holding(address, blocks)
             source = f"recognised by BGPConfiguration default, whose serviceExternalIPs contain {address}"
-            return AnnouncedBy(self.name, _targets(service, view, [address], found), source) if found else None
+            return (
+                AnnouncedBy(self.name, _external_targets(service, view, address, found), source) if found else None
+            )
 
         return external_consumers(service, view, announcer)
 
@@ -143,15 +160,16 @@ def _metallb_unseen(service: Service, view: View) -> Reason | None:
     return Reason("AdvertisementsNotSeen", detail)
 
 
-def _targets(service: Service, view: View, addresses: Iterable[str], blocks: Iterable[_Network]) -> Targets:
-    """Of these addresses of the Service, which are in these blocks."""
+def _external_targets(service: Service, view: View, address: str, blocks: Iterable[_Network]) -> Targets:
+    """Of an external IP, which is in these blocks."""
     if any(block.num_addresses == 1 for block in blocks):
         detail = (
-            "a block of BGPConfiguration default has only the address of the Service. Every node advertises the "
-            "block, and nodes with an endpoint advertise the address. It is not known which get the traffic"
+            "a block of serviceExternalIPs in BGPConfiguration default has only this address. Every node "
+            "advertises the block, and nodes with an endpoint advertise the address. It is not known which get "
+            "the traffic"
         )
         return PossibleNodes(EVERY_NODE, Reason("BlockIsAddress", detail))
-    shared = shared_address(service, view, map(announced, addresses), "advertise the address")
+    shared = shared_address(service, view, [announced(address)], _ADVERTISE)
     return shared or NodeTargets(NODES, UNCHECKED, keeps_targets=_ONLY_BLOCK)
 
 
