@@ -26,6 +26,7 @@ from etpguard.assess.consumers.known_annotations import AWS_NLB, AWS_NLB_BEGINNI
 from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
     OUTSCALE_DOMAIN,
+    OUTSCALE_PREFIX,
     Balancer,
     Recognition,
     addressed_by_ip,
@@ -69,18 +70,18 @@ from etpguard.assess.platforms import EKS_AUTO
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, NotModelled, OwnNodePort, PassesNowhere
 from etpguard.objects import Node, Service, ServicePort
 
-_PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
-TYPE, TARGET_NODES = f"{_PREFIX}type", f"{_PREFIX}target-node-labels"
-CHECK_PORT, CHECK_PROTOCOL, CHECK_PATH = (f"{_PREFIX}healthcheck-{part}" for part in ("port", "protocol", "path"))
+PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
+TYPE, TARGET_NODES = f"{PREFIX}type", f"{PREFIX}target-node-labels"
+CHECK_PORT, CHECK_PROTOCOL, CHECK_PATH = (f"{PREFIX}healthcheck-{part}" for part in ("port", "protocol", "path"))
 
-ATTRIBUTES = f"{_PREFIX}target-group-attributes"
+ATTRIBUTES = f"{PREFIX}target-group-attributes"
 _PROXIED, _PRESERVED = "proxy_protocol_v2.enabled", "preserve_client_ip.enabled"
 
 _PROXY_PROTOCOL = (
     "To keep the client's address, change the policy first, since this makes new target groups. Only then let the "
     f"pods accept PROXY protocol v2, and set the annotation {ATTRIBUTES} to {_PROXIED}=true. With Local, PROXY "
     "protocol breaks the health check. An older cloud controller manager ignores this annotation. In this case, "
-    f"set the attribute of the target groups in AWS. ({_PREFIX}proxy-protocol is for Classic Load Balancers.)"
+    f"set the attribute of the target groups in AWS. ({PREFIX}proxy-protocol is for Classic Load Balancers.)"
 )
 """aws_loadbalancer.go:308-320; aws_validations.go validateServiceAnnotationTargetGroupAttributes; the order is
 that of aws-load-balancer-controller docs/guide/service/nlb.md:158."""
@@ -89,11 +90,6 @@ _PLAIN = PassesNowhere("kube-proxy answers plain HTTP")
 
 _NODES = replace(CLOUD_NODES, provider_id="(?:.*/)?i-[^/]*", skips_unidentified=True)
 """aws_loadbalancer.go:1802-1857: nodes whose providerID names no instance are left out."""
-
-
-_OUTSCALE = "service.beta.kubernetes.io/osc-load-balancer-"
-"""Outscale's nodes have providerIDs of the scheme aws:// too: outscale/cloud-provider-osc 64174f3
-ccm/cloud/loadbalancer.go."""
 
 _PROTOCOLS = {True: ("TCP", "UDP"), False: ("TCP",)}
 """Protocols that an NLB (True) and a Classic Load Balancer serve: aws.go checkProtocol. The controller refuses a
@@ -184,9 +180,7 @@ class AwsCloudProvider(BaseFamily):
         if verdict.reason.code == "InvalidAttributes":
             yield drop_annotation(service, ATTRIBUTES, "The controller then serves the Service again.")
         if verdict.outcome not in (Outcome.Covered, Outcome.NotAffected):
-            yield from spelling(
-                "The AWS cloud provider", service.annotations, _PREFIX, AWS_NLB, AWS_NLB_BEGINNINGS
-            )
+            yield from spelling("The AWS cloud provider", service.annotations, PREFIX, AWS_NLB, AWS_NLB_BEGINNINGS)
         check = verdict.consumer.check
         proxy_protocol = check is not None and check.proxy_protocol
         probed = check is not None and isinstance(check.probe, OwnNodePort | HealthCheckNodePort)
@@ -230,14 +224,14 @@ class AwsCloudProvider(BaseFamily):
 def _recognition(service: Service, view: View) -> Recognition | None:
     """By the host name that AWS gave, by an annotation in a cluster with nodes of AWS, or by the nodes alone. In
     other clusters an annotation proves nothing: charts set it on any cluster."""
-    if not classless(service) or first_mark(service, _OUTSCALE) or by_host(service, OUTSCALE_DOMAIN):
+    if not classless(service) or first_mark(service, OUTSCALE_PREFIX) or by_host(service, OUTSCALE_DOMAIN):
         return None
     for entry in service.load_balancer_ingress:
         if entry.hostname and named_by_aws(entry.hostname):
             return Recognition(f"recognised by its address {entry.hostname[:253]}")
     if sole_cloud(view) != "aws":
         return None
-    return by_mark(service, _PREFIX) or by_nodes(service, view, "aws", "AWS")
+    return by_mark(service, PREFIX) or by_nodes(service, view, "aws", "AWS")
 
 
 def _refusals(service: Service, network: bool) -> str:

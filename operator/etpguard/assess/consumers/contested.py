@@ -6,10 +6,17 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
+from etpguard.assess.consumers import aws_cloud_provider
+from etpguard.assess.consumers.cilium.family import REQUESTS
 from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.gke.passthrough import RBS
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
+from etpguard.assess.consumers.kube_vip import VIP_HOST
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer, classless, first_mark
+from etpguard.assess.consumers.metallb.announcements import POOL
+from etpguard.assess.consumers.metallb.family import MARKS
+from etpguard.assess.consumers.on_premises import antrea, purelb
 from etpguard.assess.consumers.targets import PossibleNodes
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
@@ -28,43 +35,22 @@ class _Marks(Struct, frozen=True):
     because charts carry the annotations of several clouds."""
 
 
-_BETA = "service.beta.kubernetes.io/"
 _WRITTEN = {
     "openstack": ("loadbalancer.openstack.org/load-balancer-id",),
     "digitalocean": ("kubernetes.digitalocean.com/load-balancer-id",),
 }
-_NAMES = {
-    "alibaba": "Alibaba Cloud",
-    "cloudscale": "cloudscale.ch",
-    "digitalocean": "DigitalOcean",
-    "hcloud": "Hetzner Cloud",
-    "huawei": "Huawei Cloud",
-    "ibm": "IBM Cloud",
-    "oci": "Oracle Cloud Infrastructure",
-    "openstack": "OpenStack",
-    "stackit": "STACKIT",
-    "tencent": "Tencent Cloud",
-    "upcloud": "UpCloud",
-    "vsphere": "vSphere",
-    "yandex": "Yandex Cloud",
-}
-"""The names for readers, where they differ by more than a capital letter."""
 _MARKS = (
-    _Marks(
-        "MetalLB",
-        ("metallb.io/", "metallb.universe.tf/"),
-        ("metallb.io/ip-allocated-from-pool", "metallb.universe.tf/ip-allocated-from-pool"),
-    ),
-    _Marks("kube-vip", ("kube-vip.io/",), ("kube-vip.io/vipHost",)),
-    _Marks("Cilium LB IPAM", ("lbipam.cilium.io/", "io.cilium/lb-ipam-")),
+    _Marks("MetalLB", MARKS, POOL),
+    _Marks("kube-vip", ("kube-vip.io/",), (VIP_HOST,)),
+    _Marks("Cilium LB IPAM", REQUESTS),
     _Marks("OpenELB", ("lb.kubesphere.io/", "eip.openelb.kubesphere.io/", "protocol.openelb.kubesphere.io/")),
-    _Marks("PureLB", ("purelb.io/",), ("purelb.io/allocated-by",)),
-    _Marks("Antrea", ("service.antrea.io/external-ip-pool",)),
-    _Marks("AWS", (f"{_BETA}aws-load-balancer-",), schemes=("aws",)),
-    _Marks("Azure", (f"{_BETA}azure-",), schemes=("azure",)),
-    _Marks("GCE", ("networking.gke.io/load-balancer-", "cloud.google.com/l4-rbs"), schemes=("gce",)),
+    _Marks("PureLB", (purelb.MARK,), (f"{purelb.MARK}allocated-by",)),
+    _Marks("Antrea", (antrea.POOL,)),
+    _Marks("AWS", (aws_cloud_provider.PREFIX,), schemes=("aws",)),
+    _Marks("Azure", ("service.beta.kubernetes.io/azure-",), schemes=("azure",)),
+    _Marks("GCE", ("networking.gke.io/load-balancer-", RBS), schemes=("gce",)),
     *(
-        _Marks(_NAMES.get(name, name.title()), signs.marks, _WRITTEN.get(name, ()), signs.schemes)
+        _Marks(signs.provider, signs.marks, _WRITTEN.get(name, ()), signs.schemes)
         for name, signs in SIGNS.items()
         if signs.schemes
     ),

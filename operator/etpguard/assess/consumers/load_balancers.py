@@ -56,6 +56,8 @@ CLOUDS = frozenset(
 OUTSCALE_DOMAIN = ".lbu.outscale.com"
 """Of the host names of Outscale's load balancers: outscale/cloud-provider-osc 64174f3 examples/2048/README.md. The
 providerIDs of its nodes have the scheme aws:// too."""
+OUTSCALE_PREFIX = "service.beta.kubernetes.io/osc-load-balancer-"
+"""Of its annotations: ccm/cloud/loadbalancer.go."""
 
 CLEANUP = "service.kubernetes.io/load-balancer-cleanup"
 """The finalizer that every service controller of k8s.io/cloud-provider sets before it makes a load balancer."""

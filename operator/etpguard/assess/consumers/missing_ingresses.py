@@ -3,16 +3,14 @@ Pure."""
 
 from __future__ import annotations
 
+from etpguard.assess.consumers.aws_lbc.annotations import ALB
+from etpguard.assess.consumers.gke.backend_configs import BACKEND_CONFIGS
 from etpguard.assess.consumers.ingresses import AWS_LBC
 from etpguard.assess.outcome import Reason
 from etpguard.cluster import Picture
 from etpguard.objects import INGRESS, INGRESS_CLASS, Service
 
-_OF_BACKENDS = (
-    "alb.ingress.kubernetes.io/",
-    "cloud.google.com/backend-config",
-    "beta.cloud.google.com/backend-config",
-)
+_OF_BACKENDS = (ALB, *BACKEND_CONFIGS)
 """Annotations of a Service that only the controller of an Ingress reads, while an Ingress names the Service:
 aws-load-balancer-controller docs/guide/ingress/annotations.md, ingress-gce pkg/annotations/service.go."""
 

@@ -57,7 +57,7 @@ from etpguard.objects.cilium import (
 )
 
 # The annotations by which people request an address of LB IPAM, and the condition with its answer.
-_REQUESTS = ("lbipam.cilium.io/", "io.cilium/lb-ipam-")
+REQUESTS = ("lbipam.cilium.io/", "io.cilium/lb-ipam-")
 _SATISFIED = "cilium.io/IPAMRequestSatisfied"
 
 _WITHOUT_ADDRESS = (
@@ -201,7 +201,7 @@ def _recognised(service: Service) -> Recognition | None:
         if condition.type == _SATISFIED:
             how = Recognition(f"recognised by its condition {_SATISFIED}")
             return how if condition.status == "True" else None
-    return by_mark(service, *_REQUESTS)
+    return by_mark(service, *REQUESTS)
 
 
 def _targets(service: Service, view: View) -> tuple[str, Targets, str]:

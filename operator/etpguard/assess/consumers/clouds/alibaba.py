@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.cloud import CHANGES_TARGETS, FOLLOWS_PODS, Cloud, unreadable
+from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.clouds.spelling import misspelt
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
@@ -24,8 +25,7 @@ from etpguard.assess.node_selection import MAX_LENGTH
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import Node, Requirement, Service, ServicePort
 
-_PREFIX = "service.beta.kubernetes.io/alibaba-cloud-loadbalancer-"
-_LEGACY = "service.beta.kubernetes.io/alicloud-loadbalancer-"
+_PREFIX, _LEGACY = SIGNS["alibaba"].marks
 BACKEND_TYPE = "service.beta.kubernetes.io/backend-type"
 OTHER_CLASS = "service.beta.kubernetes.io/class"
 NLB_CLASS = "alibabacloud.com/nlb"
@@ -53,7 +53,6 @@ class AlibabaCloud(Cloud):
     """The health check does not matter: each node of the load balancer has a ready endpoint of the port."""
 
     name = "alibaba"
-    provider = "Alibaba Cloud"
     node_selectors = (f"{_PREFIX}backend-label", f"{_LEGACY}backend-label")
     reads = (BACKEND_TYPE, *node_selectors, f"{_PREFIX}remove-unscheduled-backend")
     needs_node_ports = False

@@ -23,7 +23,6 @@ class Civo(Cloud):
     """civo-cloud-controller-manager 0c98dc9 loadbalancer.go:186,439."""
 
     name = "civo"
-    provider = "Civo"
     documented = (
         DocumentedConsumer(
             consumer="Civo",

@@ -64,8 +64,6 @@ class Cloud(BaseFamily):
     """A provider whose load balancers serve Services without a class, or with one of its classes; see `SIGNS` for
     these and for the other signs."""
 
-    provider: ClassVar[str]
-    """The name in messages."""
     node_selectors: ClassVar[tuple[str, ...]] = ()
     """Annotations that select nodes by label. The controller reads the labels when it syncs, not when they
     change."""
@@ -104,6 +102,11 @@ class Cloud(BaseFamily):
     @property
     def signs(self) -> Signs:
         return SIGNS[self.name]
+
+    @property
+    def provider(self) -> str:
+        """The name in messages."""
+        return self.signs.provider
 
     @property
     def scheme(self) -> str:

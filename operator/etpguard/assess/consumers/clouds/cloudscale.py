@@ -7,6 +7,7 @@ import json
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood
+from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import CLOUDSCALE
@@ -18,7 +19,7 @@ from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.objects import Service, ServicePort
 
-PREFIX = "k8s.cloudscale.ch/loadbalancer-"
+(PREFIX,) = SIGNS["cloudscale"].marks
 MONITOR_HTTP = f"{PREFIX}health-monitor-http"
 MONITOR_TYPE = f"{PREFIX}health-monitor-type"
 SUBNETS = f"{PREFIX}listener-allowed-subnets"
@@ -36,7 +37,6 @@ class Cloudscale(CheckedCloud):
     port has an HTTP monitor on the healthCheckNodePort, for any health-monitor-type (healthMonitorForPort)."""
 
     name = "cloudscale"
-    provider = "cloudscale.ch"
     refuses_other_protocols = True
     annotations = (PREFIX, CLOUDSCALE)
     nodes = replace(OLDER_CLOUD_NODES, provider_id=" *cloudscale *://.+", finds_by_name=True)

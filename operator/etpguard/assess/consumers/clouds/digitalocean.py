@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, first_port, not_understood, on_node_port
+from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import DIGITALOCEAN
@@ -25,7 +26,7 @@ from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.assess.outcome import Reason
 from etpguard.objects import IPFamily, Node, Service, ServicePort
 
-PREFIX = "service.beta.kubernetes.io/do-loadbalancer-"
+PREFIX = SIGNS["digitalocean"].marks[0]
 TYPE = f"{PREFIX}type"
 NETWORK = f"{PREFIX}network"
 OVERRIDE = f"{PREFIX}override-health-check"
@@ -67,7 +68,6 @@ class DigitalOcean(CheckedCloud):
     through to the service port (:1177)."""
 
     name = "digitalocean"
-    provider = "DigitalOcean"
     refuses_other_protocols = True
     annotations = (PREFIX, DIGITALOCEAN)
     nodes = _NODES

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_served, not_understood, on_port
+from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import EXOSCALE
@@ -28,7 +29,7 @@ from etpguard.assess.platforms import EXOSCALE_POOL, EXOSCALE_POOL_LABEL
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.objects import Node, Requirement, Service, ServicePort
 
-PREFIX = "service.beta.kubernetes.io/exoscale-loadbalancer-"
+(PREFIX,) = SIGNS["exoscale"].marks
 MODE = f"{PREFIX}service-healthcheck-mode"
 URI = f"{PREFIX}service-healthcheck-uri"
 CHECK_PORT = f"{PREFIX}service-healthcheck-port"
@@ -44,7 +45,6 @@ class Exoscale(CheckedCloud):
     (:155). Nodes have a label with the id of the node pool, and the annotation has the id of the instance pool."""
 
     name = "exoscale"
-    provider = "Exoscale"
     refuses_other_protocols = True
     annotations = (PREFIX, EXOSCALE)
     nodes = EVERY_NODE

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
+from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import HCLOUD
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, NO_NODE, port_number
@@ -20,7 +21,7 @@ from etpguard.assess.platforms import HETZNER_ROBOT
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.objects import Service, ServicePort
 
-PREFIX = "load-balancer.hetzner.cloud/"
+(PREFIX,) = SIGNS["hcloud"].marks
 CHECK_PROTOCOL = f"{PREFIX}health-check-protocol"
 CHECK_PORT = f"{PREFIX}health-check-port"
 CHECK_PATH = f"{PREFIX}health-check-http-path"
@@ -37,7 +38,6 @@ class HetznerCloud(CheckedCloud):
     port (:1130-1420); it does not read the healthCheckNodePort, and serves only TCP (:985)."""
 
     name = "hcloud"
-    provider = "Hetzner Cloud"
     annotations = (PREFIX, HCLOUD)
     client_ip = ClientIP.HIDDEN
     check_port = CHECK_PORT

@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.cloud import FOLLOWS_PODS, Cloud
+from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import (
     EVERY_NODE,
@@ -33,7 +34,7 @@ from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import NotModelled, OwnNodePort
 from etpguard.objects import Service, ServicePort
 
-_PREFIX = "kubernetes.io/elb."
+(_PREFIX,) = SIGNS["huawei"].marks
 CHECK_FLAG, CHECK_OPTION = f"{_PREFIX}health-check-flag", f"{_PREFIX}health-check-option"
 
 _NODES = replace(OLDER_CLOUD_NODES, hosts=Hosts.NOT_TERMINATING)
@@ -55,7 +56,6 @@ _FAILS = Reason(
 
 class HuaweiCloud(Cloud):
     name = "huawei"
-    provider = "Huawei Cloud"
     reads = (CHECK_FLAG, CHECK_OPTION)
     needs_node_ports = False
     without_address = "an annotation such as elb.class, elb.id or elb.availability-zones is missing or wrong"

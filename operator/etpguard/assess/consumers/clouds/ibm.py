@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.changes import Step, with_labels
 from etpguard.assess.consumers.clouds.cloud import Cloud
+from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import OLDER_CLOUD_NODES, addressed_by_ip, refused
@@ -33,7 +34,7 @@ from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.objects import Requirement, Service, ServicePort
 
-_PREFIX = "service.kubernetes.io/ibm-load-balancer-cloud-provider-"
+(_PREFIX,) = SIGNS["ibm"].marks
 NODE_SELECTOR = f"{_PREFIX}vpc-node-selector"
 ZONE = f"{_PREFIX}zone"
 FEATURES = f"{_PREFIX}enable-features"
@@ -56,7 +57,6 @@ _SELECTABLE = frozenset(
 
 class IBMCloud(Cloud):
     name = "ibm"
-    provider = "IBM Cloud"
     node_selectors = (NODE_SELECTOR, ZONE)
     reads = (NODE_SELECTOR, ZONE, FEATURES)
     client_ip = ClientIP.HIDDEN

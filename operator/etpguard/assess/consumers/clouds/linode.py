@@ -11,6 +11,7 @@ from etpguard.assess.consumers.clouds.checked_cloud import (
     on_port,
     refused_protocol,
 )
+from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import LINODE
@@ -22,7 +23,7 @@ from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service, ServicePort
 
-PREFIX = "service.beta.kubernetes.io/linode-loadbalancer-"
+(PREFIX,) = SIGNS["linode"].marks
 CHECK_TYPE = f"{PREFIX}check-type"
 CHECK_PATH = f"{PREFIX}check-path"
 UDP_CHECK_PORT = f"{PREFIX}udp-check-port"
@@ -40,7 +41,6 @@ class Linode(CheckedCloud):
     the healthCheckNodePort. The passive check counts 5xx answers, so dropped packets do not trigger it."""
 
     name = "linode"
-    provider = "Linode"
     annotations = (PREFIX, LINODE)
     client_ip = ClientIP.HIDDEN
     proxy_protocol = (f"{PREFIX}default-proxy-protocol",)
@@ -120,4 +120,4 @@ def _refusal(service: Service, port: ServicePort) -> Reason | None:
         return None
     if DEFAULT_PROTOCOL in given:
         return not_understood(service, DEFAULT_PROTOCOL)
-    return refused_protocol(port, Linode.provider)
+    return refused_protocol(port, SIGNS["linode"].provider)

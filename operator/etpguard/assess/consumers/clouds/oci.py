@@ -40,7 +40,6 @@ _NODES = replace(CLOUD_NODES, provider_id="oci://.*|ocid1.*", skips_unidentified
 
 class OracleCloud(Cloud):
     name = "oci"
-    provider = "Oracle Cloud Infrastructure"
     node_selectors = (LB_SELECTOR, NLB_SELECTOR)
     reads = (TYPE, LB_SELECTOR, NLB_SELECTOR, PRESERVE_SOURCE)
     without_address = (

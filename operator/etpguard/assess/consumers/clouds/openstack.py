@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.cloud import Cloud, unreadable
+from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, UNCHECKED, standard_check
@@ -22,7 +23,7 @@ from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import NoHealthCheck
 from etpguard.objects import Node, Requirement, Service, ServicePort
 
-_PREFIX = "loadbalancer.openstack.org/"
+_PREFIX = SIGNS["openstack"].marks[0]
 MONITOR = f"{_PREFIX}enable-health-monitor"
 NODE_SELECTOR = f"{_PREFIX}node-selector"
 PROXY_PROTOCOL = f"{_PREFIX}proxy-protocol"
@@ -41,7 +42,6 @@ class OpenStack(Cloud):
     config."""
 
     name = "openstack"
-    provider = "OpenStack Octavia"
     node_selectors = (NODE_SELECTOR,)
     reads = (MONITOR, NODE_SELECTOR, PROXY_PROTOCOL, FORWARDED_FOR)
     without_address = (

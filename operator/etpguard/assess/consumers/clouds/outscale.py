@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.cloud import Cloud, unreadable
+from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.clouds.spelling import misspelt
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
@@ -31,14 +32,13 @@ from etpguard.assess.node_selection import MAX_LENGTH
 from etpguard.assess.outcome import Outcome
 from etpguard.objects import Node, Requirement, Service, ServicePort
 
-_PREFIX = "service.beta.kubernetes.io/osc-load-balancer-"
+(_PREFIX,) = SIGNS["outscale"].marks
 NODE_LABELS = f"{_PREFIX}target-node-labels"
 CHECK_PORT, CHECK_PROTOCOL, CHECK_PATH = (f"{_PREFIX}healthcheck-{part}" for part in ("port", "protocol", "path"))
 
 
 class Outscale(Cloud):
     name = "outscale"
-    provider = "Outscale"
     node_selectors = (NODE_LABELS,)
     reads = (NODE_LABELS, CHECK_PORT, CHECK_PROTOCOL, CHECK_PATH)
     check_port = CHECK_PORT

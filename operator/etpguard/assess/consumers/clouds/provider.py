@@ -30,7 +30,7 @@ class Provider(BaseFamily):
 
     @cached_property
     def rules(self) -> BaseFamily:
-        module = import_module(f"{__package__}.{self._signs.module}")
+        module = import_module(f"{__package__}.{self.name}")
         made: BaseFamily = getattr(module, self._signs.family)()
         return made
 

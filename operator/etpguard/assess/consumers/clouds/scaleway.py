@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port
+from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import SCALEWAY
 from etpguard.assess.consumers.load_balancers import port_number, standard_check
@@ -14,7 +15,7 @@ from etpguard.assess.node_selection import target_node_labels
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Requirement, Service, ServicePort
 
-PREFIX = "service.beta.kubernetes.io/scw-loadbalancer-"
+(PREFIX,) = SIGNS["scaleway"].marks
 FROM_SERVICE = f"{PREFIX}health-check-from-service"
 CHECK_TYPE = f"{PREFIX}health-check-type"
 
@@ -33,7 +34,6 @@ class Scaleway(CheckedCloud):
     (:1389)."""
 
     name = "scaleway"
-    provider = "Scaleway"
     annotations = (PREFIX, SCALEWAY)
     client_ip = ClientIP.HIDDEN
     proxy_protocol = (f"{PREFIX}proxy-protocol-v1", f"{PREFIX}proxy-protocol-v2")

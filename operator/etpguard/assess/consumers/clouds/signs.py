@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from etpguard.assess.consumers.ingresses import AKO
-from etpguard.assess.consumers.load_balancers import OUTSCALE_DOMAIN
+from etpguard.assess.consumers.load_balancers import OUTSCALE_DOMAIN, OUTSCALE_PREFIX
 
 _BETA = "service.beta.kubernetes.io/"
 
 
 class Signs(NamedTuple):
-    """The signs of one provider. Its rules are in the class `family` of the module `module` of this package."""
+    """The signs of one provider. Its rules are in the class `family` of the module of this package that has its
+    name."""
 
-    module: str
+    provider: str
+    """The name in messages."""
     family: str
     schemes: tuple[str, ...] = ()
     """Schemes of the providerIDs of its nodes. Empty if other providers use the same scheme, or if none is
@@ -31,20 +33,20 @@ class Signs(NamedTuple):
 
 SIGNS = {
     "stackit": Signs(
-        "stackit",
+        "STACKIT",
         "Stackit",
         ("stackit",),
         ("lb.stackit.cloud/", "yawol.stackit.cloud/"),
         hosts=("openstack",),
     ),
     "openstack": Signs(
-        "openstack",
+        "OpenStack Octavia",
         "OpenStack",
         ("openstack",),
         ("loadbalancer.openstack.org/", f"{_BETA}openstack-internal-load-balancer", "loadbalancer.ovhcloud.com/"),
     ),
     "oci": Signs(
-        "oci",
+        "Oracle Cloud Infrastructure",
         "OracleCloud",
         ("oci",),
         (
@@ -53,16 +55,16 @@ SIGNS = {
             f"{_BETA}oci-load-balancer-",
         ),
     ),
-    "ibm": Signs("ibm", "IBMCloud", ("ibm",), ("service.kubernetes.io/ibm-load-balancer-cloud-provider-",)),
+    "ibm": Signs("IBM Cloud", "IBMCloud", ("ibm",), ("service.kubernetes.io/ibm-load-balancer-cloud-provider-",)),
     "alibaba": Signs(
-        "alibaba",
+        "Alibaba Cloud",
         "AlibabaCloud",
         ("alicloud",),
         (f"{_BETA}alibaba-cloud-loadbalancer-", f"{_BETA}alicloud-loadbalancer-"),
         ("alibabacloud.com/nlb",),
     ),
     "tencent": Signs(
-        "tencent",
+        "Tencent Cloud",
         "TencentCloud",
         ("qcloud", "tencentcloud"),
         (
@@ -73,14 +75,14 @@ SIGNS = {
             "service.kubernetes.io/local-svc-only-bind-node-with-pod",
         ),
     ),
-    "outscale": Signs("outscale", "Outscale", (), (f"{_BETA}osc-load-balancer-",), domains=(OUTSCALE_DOMAIN,)),
-    "ako": Signs("ako", "Ako", classes=(AKO,), ingress_controllers=(AKO,)),
-    "huawei": Signs("huawei", "HuaweiCloud", ("huaweicloud",), ("kubernetes.io/elb.",)),
-    "yandex": Signs("yandex", "YandexCloud", ("yandex",), ("yandex.cpi.flant.com/",)),
-    "vsphere": Signs("vsphere", "VSphere", ("vsphere",), ("loadbalancer.vmware.io/class",)),
-    "hcloud": Signs("hcloud", "HetznerCloud", ("hcloud",), ("load-balancer.hetzner.cloud/",)),
+    "outscale": Signs("Outscale", "Outscale", (), (OUTSCALE_PREFIX,), domains=(OUTSCALE_DOMAIN,)),
+    "ako": Signs("Avi Kubernetes Operator", "Ako", classes=(AKO,), ingress_controllers=(AKO,)),
+    "huawei": Signs("Huawei Cloud", "HuaweiCloud", ("huaweicloud",), ("kubernetes.io/elb.",)),
+    "yandex": Signs("Yandex Cloud", "YandexCloud", ("yandex",), ("yandex.cpi.flant.com/",)),
+    "vsphere": Signs("vSphere", "VSphere", ("vsphere",), ("loadbalancer.vmware.io/class",)),
+    "hcloud": Signs("Hetzner Cloud", "HetznerCloud", ("hcloud",), ("load-balancer.hetzner.cloud/",)),
     "digitalocean": Signs(
-        "digitalocean",
+        "DigitalOcean",
         "DigitalOcean",
         ("digitalocean",),
         (
@@ -89,11 +91,11 @@ SIGNS = {
             "service.kubernetes.io/do-loadbalancer-disown",
         ),
     ),
-    "linode": Signs("linode", "Linode", ("linode",), (f"{_BETA}linode-loadbalancer-",)),
-    "vultr": Signs("vultr", "Vultr", ("vultr",), (f"{_BETA}vultr-loadbalancer-",)),
-    "scaleway": Signs("scaleway", "Scaleway", ("scaleway",), (f"{_BETA}scw-loadbalancer-",)),
-    "exoscale": Signs("exoscale", "Exoscale", ("exoscale",), (f"{_BETA}exoscale-loadbalancer-",)),
-    "upcloud": Signs("upcloud", "UpCloud", ("upcloud",), (f"{_BETA}upcloud-load-balancer-",)),
-    "civo": Signs("civo", "Civo", ("civo",), ("kubernetes.civo.com/",)),
-    "cloudscale": Signs("cloudscale", "Cloudscale", ("cloudscale",), ("k8s.cloudscale.ch/loadbalancer-",)),
+    "linode": Signs("Linode", "Linode", ("linode",), (f"{_BETA}linode-loadbalancer-",)),
+    "vultr": Signs("Vultr", "Vultr", ("vultr",), (f"{_BETA}vultr-loadbalancer-",)),
+    "scaleway": Signs("Scaleway", "Scaleway", ("scaleway",), (f"{_BETA}scw-loadbalancer-",)),
+    "exoscale": Signs("Exoscale", "Exoscale", ("exoscale",), (f"{_BETA}exoscale-loadbalancer-",)),
+    "upcloud": Signs("UpCloud", "UpCloud", ("upcloud",), (f"{_BETA}upcloud-load-balancer-",)),
+    "civo": Signs("Civo", "Civo", ("civo",), ("kubernetes.civo.com/",)),
+    "cloudscale": Signs("cloudscale.ch", "Cloudscale", ("cloudscale",), ("k8s.cloudscale.ch/loadbalancer-",)),
 }

@@ -24,7 +24,6 @@ class Stackit(Cloud):
     supported."""
 
     name = "stackit"
-    provider = "STACKIT"
     documented = (
         DocumentedConsumer(
             consumer="STACKIT",

@@ -49,7 +49,6 @@ _NODES = NodeRule(requirements=(Requirement("node-role.kubernetes.io/master", "D
 
 class TencentCloud(Cloud):
     name = "tencent"
-    provider = "Tencent Cloud"
     node_selectors = (BACKENDS_LABEL,)
     reads = (BACKENDS_LABEL, BIND_PODS, DIRECT_ACCESS)
     needs_node_ports = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud
+from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import UPCLOUD
 from etpguard.assess.consumers.load_balancers import NO_NODE, OLDER_CLOUD_NODES, standard_check, standard_settings
@@ -15,7 +16,7 @@ from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service, ServicePort
 
-PREFIX = "service.beta.kubernetes.io/upcloud-load-balancer-"
+(PREFIX,) = SIGNS["upcloud"].marks
 CONFIG = f"{PREFIX}config"
 
 
@@ -32,7 +33,6 @@ class UpCloud(CheckedCloud):
     it."""
 
     name = "upcloud"
-    provider = "UpCloud"
     annotations = (PREFIX, UPCLOUD)
     nodes = OLDER_CLOUD_NODES
     client_ip = ClientIP.HIDDEN

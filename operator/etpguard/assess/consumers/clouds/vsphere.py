@@ -29,7 +29,6 @@ _WHICH = Reason(
 
 class VSphere(Cloud):
     name = "vsphere"
-    provider = "vSphere"
     client_ip = ClientIP.HIDDEN
     """access.go:276-287: SNAT by default (automap), also under Local. Only snatDisabled in the cloud config
     disables it."""

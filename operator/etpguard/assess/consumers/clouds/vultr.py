@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port, on_port
+from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import VULTR
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, port_number
@@ -15,7 +16,7 @@ from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service, ServicePort
 
-PREFIX = "service.beta.kubernetes.io/vultr-loadbalancer-"
+(PREFIX,) = SIGNS["vultr"].marks
 CHECK_PROTOCOL = f"{PREFIX}healthcheck-protocol"
 CHECK_PATH = f"{PREFIX}healthcheck-path"
 CHECK_PORT = f"{PREFIX}healthcheck-port"
@@ -27,7 +28,6 @@ class Vultr(CheckedCloud):
     the check then uses this number on the node (:966). Protocols come from annotations, not from the Service."""
 
     name = "vultr"
-    provider = "Vultr"
     nodes = replace(CLOUD_NODES, provider_id="vultr://.+")
     """One node with another providerID makes the sync fail: vultr/instances.go:179 vultrIDFromProviderID."""
     annotations = (PREFIX, VULTR)

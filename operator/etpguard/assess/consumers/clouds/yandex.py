@@ -9,6 +9,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.cloud import Cloud
+from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import OLDER_CLOUD_NODES, first_mark, refused, standard_check
 from etpguard.assess.consumers.remedies import ClientIP
@@ -18,14 +19,13 @@ from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service, ServicePort
 
-_PREFIX = "yandex.cpi.flant.com/"
+(_PREFIX,) = SIGNS["yandex"].marks
 TARGET_GROUP = f"{_PREFIX}target-group-name-prefix"
 MOST_PORTS = 10
 
 
 class YandexCloud(Cloud):
     name = "yandex"
-    provider = "Yandex Cloud"
     client_ip = ClientIP.LOST
     without_address = f"the Service has more than {MOST_PORTS} ports, the target group does not exist"
     documented = (

@@ -46,7 +46,7 @@ _INTERNAL = ("networking.gke.io/load-balancer-type", "cloud.google.com/load-bala
 
 _BACKEND_SERVICE = "service.kubernetes.io/backend-service"
 """Written by the controller of backend services, which is ingress-gce."""
-_RBS = "cloud.google.com/l4-rbs"
+RBS = "cloud.google.com/l4-rbs"
 
 _DRAINED_TOO = Otherwise(
     replace(SUBSET_NODES, requirements=INSTANCE_GROUP_NODES.requirements),
@@ -146,7 +146,7 @@ def _recognition(service: Service, view: View) -> Recognition | None:
         return recognised
     if not classless(service) or sole_cloud(view) != "gce":
         return None
-    return by_mark(service, *_INTERNAL, _BACKEND_SERVICE, _RBS) or by_nodes(service, view, "gce", "Google Cloud")
+    return by_mark(service, *_INTERNAL, _BACKEND_SERVICE, RBS) or by_nodes(service, view, "gce", "Google Cloud")
 
 
 def _backend(service: Service) -> tuple[NodeRule, Otherwise | None]:
