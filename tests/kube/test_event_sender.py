@@ -93,6 +93,28 @@ def test_an_event_that_cannot_be_sent_holds_nothing_up(caplog: pytest.LogCapture
         asyncio.run(events.sender.bump(EVENT.key, 2))
 
 
+@pytest.mark.parametrize(
+    ("refuse", "again"),
+    [
+        pytest.param((503, "ServiceUnavailable"), True, id="a fault that may pass"),
+        pytest.param((403, "Forbidden"), False, id="a refusal"),
+        pytest.param(None, False, id="sent"),
+    ],
+)
+def test_what_is_said_once_is_tried_once_and_the_caller_learns_whether_to_try_again(
+    refuse: tuple[int, str] | None, again: bool
+) -> None:
+    events = Events()
+    events.refuse = refuse
+    assert asyncio.run(events.sender.announce(EVENT, once=True)) is not again
+    assert events.sent == ["POST"]
+
+
+def test_a_closed_gate_is_a_reason_to_try_again() -> None:
+    sender = EventSender(Writer(FakeApi(lambda call: ok()), stale=lambda: "old"), "pod", lambda: 0.0)
+    assert not asyncio.run(sender.announce(EVENT, once=True))
+
+
 def test_an_answer_that_is_no_event() -> None:
     sender = EventSender(Writer(FakeApi(lambda call: ok({"kind": "Surprise"}))), "pod", lambda: 0.0)
     assert asyncio.run(sender.create(EVENT)) is None

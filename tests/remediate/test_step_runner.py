@@ -118,8 +118,9 @@ class Loop:
             raise outcome
         return outcome
 
-    async def announce(self, event: Event, *, once: bool = False) -> None:
+    async def announce(self, event: Event, *, once: bool = False) -> bool:
         self.events.append((event.reason, event.note))
+        return True
 
 
 @pytest.mark.parametrize(

@@ -48,28 +48,35 @@ class EventSender:
                 raise
             return None
 
-    async def announce(self, event: Event, *, once: bool = False) -> None:
+    async def announce(self, event: Event, *, once: bool = False) -> bool:
         """Create the Event, or bump its series if it exists. With `once` no series is bumped, so a lasting state
         has one Event and not one for each leader. Raises nothing: an Event must not delay the action that it
-        reports."""
+        reports.
+
+        Returns False if a later try may send it. With `once` that is left to the caller, who is there again, so
+        one try is made."""
         try:
             try:
-                await self._writer.write(self._creation(event))
+                await self._writer.write(self._creation(event), attempts=1 if once else 3)
             except ApiError as error:
                 if error.reason != "AlreadyExists":
                     raise
                 if not once:
                     await self._bump_existing(event.key)
         except (ApiError, NotNow) as error:
-            _log.warning(
+            again = error.transient if isinstance(error, ApiError) else not error.refusal
+            _log.log(
+                logging.DEBUG if once and again else logging.WARNING,
                 "%s: cannot send Event %s: %s",
                 event.regarding.key,
                 event.reason,
                 error,
                 extra=request_fields("create", EVENT.resource, event.regarding.key.namespace, reason=event.reason),
             )
+            return not again
         except Exception as error:
             self._failures.note("publish", f"Event {event.reason} on {event.regarding.key}", error)
+        return True
 
     async def _bump_existing(self, key: Key) -> None:
         existing = _record(await self._writer.read(verbs.get(EVENT, key)))

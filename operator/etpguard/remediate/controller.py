@@ -81,7 +81,7 @@ class RemediationController:
         self._steps = StepRunner(gatherer, history, executor, failures, self._pacing, clock)
         self._woken = asyncio.Event()
         self._remembered_term: int | None = None
-        self._skips = Skips(announcer, count)
+        self._skips = Skips(announcer, count, self._pacing.longest_announcing, clock)
         self._problem = ""
 
     def offer(self, changed: Mapping[Key, Assessment | None], touched: Collection[Key] = ()) -> None:
@@ -148,8 +148,8 @@ class RemediationController:
         acted = await self._steps.run_next(round_, decisions)
         reported = {key: self._steps.with_refusal(key, decision) for key, decision in decisions.items()}
         status_wait = await self._statuses.write(round_, reported)
-        await self._skips.announce(round_, reported, self._steps.refusal)
-        if acted:
+        unsaid = await self._skips.announce(round_, reported, self._steps.refusal, now)
+        if acted or unsaid:
             return self._pacing.settle
         waits = [decision.again for decision in decisions.values() if decision.again is not None]
         waits += self._steps.pauses()

@@ -18,15 +18,16 @@ Count = Callable[[str, str], None]
 class Announcer(Protocol):
     """Sends Events. `kube.event_sender.EventSender` is one."""
 
-    async def announce(self, event: Event, *, once: bool = False) -> None:
-        """`once`: do not count an Event that exists already. Raises nothing of the API server's."""
+    async def announce(self, event: Event, *, once: bool = False) -> bool:
+        """`once`: do not count an Event that exists already. Returns False if a later try may send it. Raises
+        nothing of the API server's."""
 
 
 class NoEvents:
     """For --write-events off."""
 
-    async def announce(self, event: Event, *, once: bool = False) -> None:
-        pass
+    async def announce(self, event: Event, *, once: bool = False) -> bool:
+        return True
 
 
 def remediation_applied(*, service: Service, policy: PolicyRef | None) -> Event:

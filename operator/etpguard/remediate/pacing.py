@@ -21,6 +21,8 @@ class Pacing:
     """For how long a round holds the event loop at a time."""
     status_interval: float = 10.0
     """Between two writes of the status of one policy."""
+    longest_announcing: float = 1.0
+    """How long a round sends Events about Services that it leaves alone; the next round sends the rest."""
     discover_every: float = 300.0
     """Between two looks at the kinds of network policy that the API server serves."""
     orphaned: float = 30.0
