@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from etpguard.foresight.changes import By, Drain
-from etpguard.foresight.eviction import evictions
+from etpguard.foresight.eviction import EVICT_DAEMONS, evictions
 from etpguard.foresight.pods import Seen
 from etpguard.objects import decode_item
 from etpguard.objects.disruption_budgets import POD_DISRUPTION_BUDGET, PodDisruptionBudget
@@ -20,6 +20,7 @@ HOST_PATH: dict[str, Any] = {"volumes": [{"name": "v", "hostPath": {"path": "/va
 DO_NOT_DISRUPT: dict[str, str] = {"karpenter.sh/do-not-disrupt": "true"}
 SAFE_VOLUMES: dict[str, str] = {"cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes": "u,v"}
 SAFE: dict[str, str] = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "true"}
+DAEMON = pod("d", "a", owner="DaemonSet/d")
 MIRROR: dict[str, str] = {"kubernetes.io/config.mirror": "x"}
 
 
@@ -195,6 +196,55 @@ def result(pods: list[Json], budgets: list[Json] | None = None, **drain: Any) ->
             {"by": By.CLUSTER_AUTOSCALER},
             "p",
             id="autoscaler: safe to evict",
+        ),
+        pytest.param(
+            [DAEMON, pod("q", "a")], [], {"by": By.KARPENTER}, "q d", id="Karpenter evicts pods of DaemonSets"
+        ),
+        pytest.param(
+            [pod("d", "a", owner="DaemonSet/d", tolerations=[{"operator": "Exists"}]), pod("q", "a")],
+            [],
+            {"by": By.KARPENTER},
+            "q d=DaemonSet",
+            id="Karpenter: one that tolerates every taint",
+        ),
+        pytest.param(
+            [DAEMON], [budget(0)], {"by": By.KARPENTER}, "d=DisruptionBudget429", id="Karpenter: with a budget"
+        ),
+        pytest.param(
+            [DAEMON, pod("q", "a")],
+            [],
+            {"by": By.CLUSTER_AUTOSCALER},
+            "q d",
+            id="autoscaler: pods of DaemonSets go with others",
+        ),
+        pytest.param([DAEMON], [], {"by": By.CLUSTER_AUTOSCALER}, "d=DaemonSet", id="autoscaler: not alone"),
+        pytest.param(
+            [pod("d", "a", owner="DaemonSet/d", annotations={EVICT_DAEMONS: "true"})],
+            [],
+            {"by": By.CLUSTER_AUTOSCALER},
+            "d",
+            id="autoscaler: unless they wish it",
+        ),
+        pytest.param(
+            [pod("d", "a", owner="DaemonSet/d", annotations={EVICT_DAEMONS: "false"}), pod("q", "a")],
+            [],
+            {"by": By.CLUSTER_AUTOSCALER},
+            "q d=DaemonSet",
+            id="autoscaler: or not",
+        ),
+        pytest.param(
+            [DAEMON, pod("q", "a", labels={"app": "x"})],
+            [budget(0)],
+            {"by": By.CLUSTER_AUTOSCALER},
+            "q d?",
+            id="autoscaler: the drain does not wait for pods of DaemonSets",
+        ),
+        pytest.param(
+            [DAEMON, pod("q", "a", **HOST_PATH)],
+            [],
+            {"by": By.CLUSTER_AUTOSCALER},
+            "q=HostPath d=DaemonSet",
+            id="autoscaler: nothing goes",
         ),
         pytest.param([pod("p", "a", **HOST_PATH)], [], {}, "p", id="kubectl: hostPath"),
         pytest.param([pod("p", "a", **MEMORY)], [], {}, "p=EmptyDir", id="kubectl: an emptyDir in memory refuses"),

@@ -307,8 +307,9 @@ def test_a_lost_node_beside_a_drained_one_counts_as_well() -> None:
 )
 def test_the_pods_of_daemonsets_end_with_a_node_that_is_deleted(drain: Drain, verdict: str, why: str) -> None:
     """They serve while the autoscaler has marked the node and evicts the others, so the load balancer may have
-    stopped before."""
-    pods = [pod("p1", "a", owner="DaemonSet/web"), pod("p2", "b", owner="DaemonSet/web")]
+    stopped before. Karpenter evicts those that do not tolerate its taint."""
+    spec: Json = {"owner": "DaemonSet/web", "tolerations": [{"operator": "Exists"}]}
+    pods = [pod("p1", "a", **spec), pod("p2", "b", **spec)]
     objects = [*NODES, service(), endpoints(pods), *pods, *alb(), workload("DaemonSet")]
     found = forecast(objects, drain)
     assert summary(found) == (verdict, (0, 35), ("a",))
@@ -320,6 +321,28 @@ def test_the_pods_of_daemonsets_end_with_a_node_that_is_deleted(drain: Drain, ve
     objects = [*NODES, service(), endpoints(evicted), *evicted, *alb(), *deployment(2)]
     (end,) = ends(forecast(objects, drain)).ends
     assert not end.with_node, "its pod is gone when the node is deleted"
+
+
+@pytest.mark.parametrize(
+    ("by", "verdict"),
+    [
+        pytest.param(By.KUBECTL, None, id="kubectl leaves them"),
+        pytest.param(By.KARPENTER, "Unknown", id="Karpenter takes the node out before"),
+        pytest.param(By.CLUSTER_AUTOSCALER, "Seamless", id="the cluster autoscaler"),
+    ],
+)
+def test_pods_of_daemonsets_that_are_evicted_end_as_others_do(by: By, verdict: str | None) -> None:
+    """They are not replaced on the node, and a preStop delay helps."""
+    pods = [pod(f"p{name}", name, owner="DaemonSet/web", **sleeps(60)) for name in "ab"]
+    other = pod("q", "a", labels={"app": "other"})
+    objects = behind_gke(pods, other, workload("DaemonSet"))
+    phases = phases_of(forecast(objects, Drain(("a",), by)))
+    found = phases and phases.hand_off and phases.hand_off.ends
+    assert (found[0].found.verdict.value if found else None) == verdict
+    assert [end.with_node for end in found or ()] == [False] * len(found or ())
+    if by is By.KARPENTER:
+        everywhere = forecast(objects, Drain(("a", "b"), by))
+        assert because(everywhere).startswith("no other node that gets traffic has a pod meanwhile")
 
 
 def test_what_is_gone_already_does_not_end_again() -> None:

@@ -51,7 +51,8 @@ def place(simulation: Simulation, workload: Workload, former: PodController | No
         keys, choices = frozenset[Key](), (Choice(out, 0, len(out)),)
     _note(simulation, workload, leaving, new)
     how = Replaced.MEANWHILE if new else Replaced.NOT_MEANWHILE
-    simulation.note_ends(Ending(f"roll out {workload}", [Alternative(keys, choices)], how))
+    ending = Ending(f"roll out {workload}", [Alternative(keys, choices)], how, served=simulation.served_by(new))
+    simulation.note_ends(ending)
     before = list(simulation.alternatives)
     made = [extended(each, keys, choices, new) for each in before]
     if surging and new:

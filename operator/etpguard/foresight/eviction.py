@@ -3,9 +3,9 @@
 kubectl: k8s.io/kubectl v0.37.2 pkg/drain/filters.go, with --ignore-daemonsets. One refused pod, and kubectl evicts
 none of the node. The eviction: k8s.io/kubernetes v1.37.2 pkg/registry/core/pod/storage/eviction.go. The cluster
 autoscaler: kubernetes/autoscaler 084264c1 cluster-autoscaler/simulator/drainability/rules/rules.go, with its flags
-as they are by default, and utils/drain/drain.go. Karpenter: kubernetes-sigs/karpenter
-pkg/controllers/state/statenode.go ValidatePodsDisruptable, where pods of DaemonSets and mirror pods count too, and
-pkg/utils/pod IsEvictable.
+as they are by default, and utils/drain/drain.go; core/scaledown/actuation/drain.go podsToEvict for the pods of
+DaemonSets, whose eviction may fail. Karpenter: kubernetes-sigs/karpenter pkg/controllers/state/statenode.go
+ValidatePodsDisruptable, where pods of DaemonSets and mirror pods count too, and pkg/utils/pod IsEvictable.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from etpguard.foresight.changes import By, Drain
+from etpguard.foresight.node_filters import KARPENTER, untolerated
 from etpguard.foresight.pods import Seen
 from etpguard.objects import Key
 from etpguard.objects.disruption_budgets import PodDisruptionBudget
@@ -23,6 +24,7 @@ from etpguard.objects.pods import Pod
 MIRROR = "kubernetes.io/config.mirror"
 DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+EVICT_DAEMONS = "cluster-autoscaler.kubernetes.io/enable-ds-eviction"
 SAFE_VOLUMES = "cluster-autoscaler.kubernetes.io/safe-to-evict-local-volumes"
 
 
@@ -36,7 +38,7 @@ class Blocked:
     detail: str
     code: int = 0
     stays: bool = False
-    """Whether the drain is complete without it, as for a mirror pod and a pod of a DaemonSet."""
+    """Whether the drain is complete without it, as for a mirror pod and for some pods of DaemonSets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ def _chosen(
     """The pods of one node that the drain sends evictions for."""
     chosen: list[Seen] = []
     refused: list[Blocked] = []
+    daemons: list[tuple[Seen, Pod]] = []
     for each in pods:
         pod = each.pod
         if pod is None:
@@ -115,9 +118,7 @@ def _chosen(
         elif MIRROR in pod.annotations or each.controlled_by == "Node":
             found.blocked.append(Blocked(pod.key, node, "MirrorPod", "kubelet runs it from a file", stays=True))
         elif each.controlled_by == "DaemonSet":
-            found.blocked.append(
-                Blocked(pod.key, node, "DaemonSet", "a drain leaves the pods of DaemonSets", stays=True)
-            )
+            daemons.append((each, pod))
         elif why := _refusal(change, pod, each.controlled_by or "", budgets):
             refused.append(Blocked(pod.key, node, *why))
         else:
@@ -126,8 +127,33 @@ def _chosen(
         found.blocked += refused
         held = f"the drain of {node} is refused because of {refused[0].pod}"
         found.blocked += [Blocked(each.key, node, "DrainRefused", held) for each in chosen]
-        return []
+        chosen = []
+    others = bool(chosen)
+    for each, pod in daemons:
+        if why_stays := _stays(change, pod, others):
+            found.blocked.append(Blocked(pod.key, node, "DaemonSet", why_stays, stays=True))
+        elif change.by is By.CLUSTER_AUTOSCALER and (budgets is None or any(b.covers(pod) for b in budgets)):
+            found.doubtful.append(each)  # the drain does not wait for it
+        else:
+            chosen.append(each)
     return chosen
+
+
+def _stays(change: Drain, pod: Pod, others: bool) -> str:
+    """Why a pod of a DaemonSet is not evicted; "" if it is. `others`: whether other pods of the node are."""
+    match change.by:
+        case By.KUBECTL:
+            return "a drain leaves the pods of DaemonSets"
+        case By.KARPENTER:
+            evicted = untolerated(pod.spec.tolerations or (), [KARPENTER])
+            return "" if evicted else f"it tolerates the taint {KARPENTER.key}"
+        case By.CLUSTER_AUTOSCALER:
+            wish = pod.annotations.get(EVICT_DAEMONS)
+            if wish == "false":
+                return f"it has the annotation {EVICT_DAEMONS}=false"
+            if not others and wish != "true":
+                return "no other pod of the node is evicted (--daemonset-eviction-for-empty-nodes, off by default)"
+            return ""
 
 
 def _refusal(

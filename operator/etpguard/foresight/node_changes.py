@@ -17,7 +17,7 @@ from etpguard.foresight.changes import (
 )
 from etpguard.foresight.eviction import Limited, evictions
 from etpguard.foresight.forecast import new_pods
-from etpguard.foresight.node_filters import UNSCHEDULABLE
+from etpguard.foresight.node_filters import KARPENTER, UNSCHEDULABLE
 from etpguard.foresight.pod_ends import Ending, Replaced
 from etpguard.foresight.pods import Seen
 from etpguard.foresight.scheduling import NewPod, Scheduling
@@ -26,7 +26,6 @@ from etpguard.objects import NODE, Key, Node
 from etpguard.objects.disruption_budgets import POD_DISRUPTION_BUDGET, PodDisruptionBudget
 from etpguard.objects.nodes import NodeSpec, Taint
 
-_KARPENTER_TAINT = Taint("karpenter.sh/disrupted", "NoSchedule")
 _AUTOSCALER = Taint(AUTOSCALER_TAINT, "NoSchedule")
 _EITHER = (
     "the drain is blocked: to consolidate, Karpenter leaves such a node as it is; where the end of the node is "
@@ -40,11 +39,14 @@ def lose(simulation: Simulation, change: Lose) -> None:
     nodes = simulation.nodes(change.nodes)
     lost = [each for name in change.nodes for each in simulation.pods.on(name)]
     keys = frozenset(each.key for each in lost)
-    simulation.note_ends(Ending(str(change), [Alternative(keys)], Replaced.MEANWHILE, with_node=True))
+    new = new_pods(each.replacement() for each in lost if _is_replaced(each))
+    served = simulation.served_by(new)
+    simulation.note_ends(
+        Ending(str(change), [Alternative(keys)], Replaced.MEANWHILE, with_node=True, served=served)
+    )
     simulation.remove_nodes(nodes, change.nodes)
     changed = simulation.world.refresh()
     here = [extended(each, gone=keys) for each in simulation.alternatives]
-    new = new_pods(each.replacement() for each in lost if _is_replaced(each))
     simulation.note_moves(lost, "is lost with")
     simulation.step(changed, [replace(each, new=()) for each in here], [extended(each, new=new) for each in here])
 
@@ -71,8 +73,16 @@ def drain(simulation: Simulation, change: Drain) -> None:
         scheduling = simulation.scheduling(free | limited)
     going = free.union(*(each.keys for each in in_turn if each.complete))
     deletes = change.deletes and found.complete and not held
+    replacing_free = new_pods(each.replacement() for each in found.free if _is_replaced(each))
+    replacing_limited = tuple(pod for each in in_turn for pod in each.new)
+    replacing = (
+        *replacing_limited,
+        *replacing_free,
+        *new_pods(each.replacement() for each in found.doubtful if _is_replaced(each)),
+    )
     everyone = Alternative(going.union(each.key for each in found.doubtful), held)
-    simulation.note_ends(Ending(str(change), [everyone], Replaced.MEANWHILE, change.by))
+    served = simulation.served_by(replacing)
+    simulation.note_ends(Ending(str(change), [everyone], Replaced.MEANWHILE, change.by, served=served))
     if deletes:
         stays = Alternative(frozenset(each.pod for each in found.blocked))
         with_nodes = Ending(str(change), [stays], Replaced.NOT_MEANWHILE, change.by, with_node=True)
@@ -90,13 +100,6 @@ def drain(simulation: Simulation, change: Drain) -> None:
         choices.append(Choice(doubtful, 0, len(doubtful)))
     at_first = [Choice(frozenset(p.key for p in e.pods), e.at_once, e.at_once) for e in found.limited]
     first = [extended(each, free, (*choices, *at_first)) for each in simulation.alternatives]
-    replacing_free = new_pods(each.replacement() for each in found.free if _is_replaced(each))
-    replacing_limited = tuple(pod for each in in_turn for pod in each.new)
-    replacing = (
-        *replacing_limited,
-        *replacing_free,
-        *new_pods(each.replacement() for each in found.doubtful if _is_replaced(each)),
-    )
     everything = [extended(each, going, (*choices, *held), replacing) for each in simulation.alternatives]
     unchanged = list(simulation.alternatives) if held and spared else []
     during = [*unchanged, *(replace(each, new=()) for each in first)]
@@ -204,7 +207,7 @@ def _marked(node: Node, by: By) -> Node:
         case By.KUBECTL:
             taints.append(UNSCHEDULABLE)
         case By.KARPENTER:
-            taints.append(_KARPENTER_TAINT)
+            taints.append(KARPENTER)
             labels = {**labels, EXCLUDE_LABEL: "karpenter"}
         case By.CLUSTER_AUTOSCALER:
             taints.append(_AUTOSCALER)

@@ -12,6 +12,7 @@ from etpguard.objects.nodes import Taint
 from etpguard.objects.pods import PodSpec, Toleration
 
 UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "NoSchedule")
+KARPENTER = Taint("karpenter.sh/disrupted", "NoSchedule")
 _REPELLING = ("NoSchedule", "NoExecute")
 
 

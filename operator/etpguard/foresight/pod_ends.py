@@ -94,11 +94,11 @@ class Ending:
     later_on: frozenset[str] = frozenset()
     """Of a rollout: the nodes that admit a new pod when old ones have ended."""
     served: frozenset[Key] = frozenset()
-    """Of a rollout: the Services that a new pod serves."""
+    """The Services that new pods serve."""
 
     def of(self, service: Key) -> Ending:
         """As one Service sees it: new pods that do not serve it replace nothing."""
-        if self.replaced is Replaced.MEANWHILE or service in self.served:
+        if service in self.served:
             return self
         return replace(self, replaced=Replaced.NOT_MEANWHILE, first_on=frozenset(), later_on=frozenset())
 

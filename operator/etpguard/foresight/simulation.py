@@ -108,6 +108,11 @@ class Simulation:
         """Note how pods end with a change, for the hand-off."""
         self.ends.note(ending, self.alternatives)
 
+    def served_by(self, new: Iterable[NewPod]) -> frozenset[Key]:
+        """The Services that these new pods will serve."""
+        kinds = {(each.known_by_endpoint, each.like): each for each in new}
+        return frozenset[Key]().union(*(self.pods.services_for(each) for each in kinds.values()))
+
     def note_moves(self, pods: Iterable[Seen], verb: str) -> None:
         """Note for the Services of these pods what happens to each pod, as the cause of what the forecast says."""
         for each in pods:

@@ -57,10 +57,10 @@ def dump(sources: Sources, output: str, *, anonymize: bool = False) -> int:
 
 def _reads_annotation(key: str) -> bool:
     """Whether the dump keeps the annotation; also those of Pods that `what-if` reads."""
-    from etpguard.foresight.eviction import DO_NOT_DISRUPT, MIRROR, SAFE_TO_EVICT, SAFE_VOLUMES
+    from etpguard.foresight.eviction import DO_NOT_DISRUPT, EVICT_DAEMONS, MIRROR, SAFE_TO_EVICT, SAFE_VOLUMES
     from etpguard.foresight.scale_in import DELETION_COST
 
-    of_pods = (DO_NOT_DISRUPT, MIRROR, SAFE_TO_EVICT, SAFE_VOLUMES, DELETION_COST)
+    of_pods = (DO_NOT_DISRUPT, EVICT_DAEMONS, MIRROR, SAFE_TO_EVICT, SAFE_VOLUMES, DELETION_COST)
     return key in of_pods or vocabulary().reads_annotation(key)
 
 
