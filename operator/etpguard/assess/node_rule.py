@@ -13,6 +13,9 @@ from etpguard.objects.nodes import Taint
 
 _YANDEX_LONGEST = 36
 EXCLUDE_LABEL = "node.kubernetes.io/exclude-from-external-load-balancers"
+VIRTUAL_NODE_LABEL = "node-role.kubernetes.io/virtual-node"
+"""On the virtual nodes of Oracle's OKE, which have no node ports: Oracle Cloud documentation, "Comparing Virtual
+Nodes with Managed Nodes"."""
 AUTOSCALER_TAINT = "ToBeDeletedByClusterAutoscaler"
 CONTROL_PLANE_TAINTS = frozenset({"node-role.kubernetes.io/master", "node-role.kubernetes.io/control-plane"})
 
@@ -187,6 +190,7 @@ ANY_CLIENT = NodeRule(
     requirements=(
         Requirement("eks.amazonaws.com/compute-type", "NotIn", ("fargate",)),
         Requirement("type", "NotIn", ("virtual-kubelet",)),
+        Requirement(VIRTUAL_NODE_LABEL, "DoesNotExist"),
     ),
     skip_deleting=True,
 )

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 
-from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, barring
+from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, VIRTUAL_NODE_LABEL, barring
 from etpguard.objects import Node
 
 GKE = "gke"
@@ -27,7 +27,10 @@ tolerate it."""
 HETZNER_ROBOT = "hetzner-robot"
 """Some node is a dedicated server of Hetzner."""
 
-BESIDE_SCHEMES = frozenset({GKE, EKS_AUTO, CILIUM, K3S_LB_LABELLED, TAINTED, HETZNER_ROBOT})
+OKE_VIRTUAL = "oke-virtual-nodes"
+"""Some node is a virtual node of Oracle's OKE."""
+
+BESIDE_SCHEMES = frozenset({GKE, EKS_AUTO, CILIUM, K3S_LB_LABELLED, TAINTED, HETZNER_ROBOT, OKE_VIRTUAL})
 """The platforms that are no schemes of providerIDs."""
 
 EXOSCALE_POOL = "exoscale-pool/"
@@ -108,6 +111,8 @@ def platforms_of(node: Node) -> frozenset[str]:
         found.add(TAINTED)
     if scheme == "exoscale":
         found.add(f"{EXOSCALE_POOL}{labels.get(EXOSCALE_POOL_LABEL, '')}")
+    if VIRTUAL_NODE_LABEL in labels:
+        found.add(OKE_VIRTUAL)
     if K3S_LB_LABEL in labels:
         found.add(K3S_LB_LABELLED)
     return frozenset(found)

@@ -33,6 +33,11 @@ ADMIT = "Admit the nodes that host the pods"
         pytest.param(
             node("a", "azure:///a", labels={EXCLUDE: "", "type": "virtual-kubelet"}), False, id="a virtual node"
         ),
+        pytest.param(
+            node("a", "azure:///a", labels={EXCLUDE: "", "node-role.kubernetes.io/virtual-node": ""}),
+            False,
+            id="a virtual node of OKE",
+        ),
     ],
 )
 def test_marks_of_an_autoscaler_stay(host: Json, admitted: bool) -> None:

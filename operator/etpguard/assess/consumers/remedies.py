@@ -11,7 +11,7 @@ from etpguard.assess.consumers.changes import kubectl as kubectl
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.consumer import ClientIP as ClientIP
 from etpguard.assess.consumers.targets import CheckSettings
-from etpguard.assess.node_rule import EXCLUDE_LABEL
+from etpguard.assess.node_rule import EXCLUDE_LABEL, VIRTUAL_NODE_LABEL
 from etpguard.assess.outcome import Outcome
 from etpguard.objects import Node, Service
 
@@ -160,7 +160,8 @@ def may_admit(node: Node) -> bool:
     removes the node next (Karpenter sets the exclude label to its own name), and not on a virtual node, which has
     no kube-proxy."""
     labels = node.labels
-    virtual = labels.get("type") == "virtual-kubelet" or labels.get("eks.amazonaws.com/compute-type") == "fargate"
+    fargate = labels.get("eks.amazonaws.com/compute-type") == "fargate"
+    virtual = fargate or labels.get("type") == "virtual-kubelet" or VIRTUAL_NODE_LABEL in labels
     leaving = node.deleting or labels.get(EXCLUDE_LABEL) == "karpenter" or _LEAVING & {t.key for t in node.taints}
     return not virtual and not leaving
 

@@ -170,3 +170,35 @@ def test_spec_804_a_node_of_another_provider_is_left_out(other: str) -> None:
 def test_without_a_node_of_its_own_the_targets_are_not_known() -> None:
     found = seen(service(annotations={TYPE: "lb"}), endpoints("a"), *nodes(""))
     assert found[:2] == ("Unknown", "NoNodeOfProvider")
+
+
+VIRTUAL = {"node-role.kubernetes.io/virtual-node": ""}
+
+
+def oke(managed: str, virtual: str) -> list[Json]:
+    made = [node(name, f"ocid1.instance.oc1.{name}") for name in managed]
+    return made + [node(name, f"ocid1.virtualnode.oc1.{name}", labels=VIRTUAL) for name in virtual]
+
+
+@pytest.mark.parametrize(
+    ("managed", "virtual", "on", "expected"),
+    [
+        pytest.param("", "abc", "a", Seen("Unknown", "VirtualNodes", "", ""), id="virtual nodes only"),
+        pytest.param(
+            "ab", "c", "c", Seen("Unknown", "VirtualNodes", "ab", "ab"), id="pods on a virtual node only"
+        ),
+        pytest.param("ab", "c", "ac", Seen("TargetsUnhealthy", "TargetsUnhealthy", "ab", "b"), id="on both"),
+        pytest.param("ab", "c", "ab", Seen("Covered", "Covered", "ab", ""), id="on all managed nodes"),
+    ],
+)
+def test_virtual_nodes_have_no_node_ports(managed: str, virtual: str, on: str, expected: Seen) -> None:
+    """Oracle Cloud documentation, "Comparing Virtual Nodes with Managed Nodes"."""
+    objects = [service(), endpoints(*on), *oke(managed, virtual)]
+    assert seen(*objects) == expected
+    assert bool(world(*objects).advice()) is (expected.outcome == "TargetsUnhealthy")
+
+
+def test_no_client_addresses_a_virtual_node() -> None:
+    made = world(service(type="NodePort"), endpoints("a"), *oke("a", "b"))
+    assert made.assessment.outcome.name == "Covered"
+    assert made.names(made.assessment.eligible) == "a"

@@ -25,8 +25,11 @@ from etpguard.assess.consumers.targets import NodeTargets, NoneHealthy, Targets,
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.go_booleans import BOOLEANS
+from etpguard.assess.node_rule import VIRTUAL_NODE_LABEL
 from etpguard.assess.node_selection import label_selector
-from etpguard.objects import Node, Service, ServicePort
+from etpguard.assess.outcome import Reason
+from etpguard.assess.platforms import OKE_VIRTUAL
+from etpguard.objects import Node, Requirement, Service, ServicePort
 
 TYPE = "oci.oraclecloud.com/load-balancer-type"
 LB_SELECTOR = "oci.oraclecloud.com/node-label-selector"
@@ -34,8 +37,15 @@ NLB_SELECTOR = "oci-network-load-balancer.oraclecloud.com/node-label-selector"
 PRESERVE_SOURCE = "oci-network-load-balancer.oraclecloud.com/is-preserve-source"
 
 
-_NODES = replace(CLOUD_NODES, provider_id="oci://.*|ocid1.*", skips_unidentified=True)
+_MANAGED = (Requirement(VIRTUAL_NODE_LABEL, "DoesNotExist"),)
+_NODES = replace(CLOUD_NODES, requirements=_MANAGED, provider_id="oci://.*|ocid1.*", skips_unidentified=True)
 """784 getBackends, util.go:75: a node with another providerID is left out."""
+_ON_VIRTUAL_NODES = Reason(
+    "VirtualNodes",
+    "pods on virtual nodes are targets themselves, and no API object shows whether they are. If they are, their "
+    "traffic arrives. Look at the backends of the load balancer",
+)
+"""Oracle Cloud documentation, "Comparing Virtual Nodes with Managed Nodes": <pod-ip>:<nodeport>."""
 
 
 class OracleCloud(Cloud):
@@ -51,9 +61,11 @@ class OracleCloud(Cloud):
             consumer="Oracle Cloud load balancer and network load balancer",
             found_by="`oci.oraclecloud.com/`, `oci-network-load-balancer.oraclecloud.com/` annotation, providerID "
             "`ocid1.…` or `oci://`",
-            nodes="cloud nodes with a providerID of Oracle that match the `node-label-selector` of its type",
+            nodes="cloud nodes with a providerID of Oracle that match the `node-label-selector` of its type; no "
+            "virtual nodes",
             health_check="HTTP `/healthz` on healthCheckNodePort, for UDP too",
-            with_local="`TargetsUnhealthy`; `Unknown` with a sessionAffinity",
+            with_local="`TargetsUnhealthy`; `Unknown` with a sessionAffinity, and where only pods on virtual "
+            "nodes may get traffic",
             evidence=Evidence.DOCUMENTED,
             source="oci-cloud-controller-manager 1100ac3 load_balancer_spec.go, load_balancer.go",
         ),
@@ -61,7 +73,10 @@ class OracleCloud(Cloud):
 
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
         """All ports have the same health check, and so the same targets."""
-        return self.doubtful_without_own_nodes(view.once("oci", service, _targets), view)
+        targets = self.doubtful_without_own_nodes(view.once("oci", service, _targets), view)
+        if OKE_VIRTUAL not in view.platforms or not isinstance(targets, NodeTargets):
+            return targets
+        return replace(targets, other_targets=_ON_VIRTUAL_NODES)
 
     def client_ip_of(self, service: Service) -> ClientIP:
         """690-728: a network load balancer keeps the client's address under Local, unless is-preserve-source is
@@ -75,6 +90,8 @@ class OracleCloud(Cloud):
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if isinstance(verdict.consumer.targets, NodeTargets) and verdict.consumer.targets.no_target:
+            return
+        if verdict.reason == _ON_VIRTUAL_NODES:
             return
         yield from misspelt(service, self.reads)
         yield from self.widen(service, verdict)
@@ -110,7 +127,7 @@ def _targets(service: Service) -> Targets:
     requirements = label_selector(written)
     if requirements is None:
         return unreadable(key, written, CLOUD_NODES)
-    rule = replace(_NODES, requirements=requirements)
+    rule = replace(_NODES, requirements=(*_MANAGED, *requirements))
     preserve = service.annotations.get(PRESERVE_SOURCE)
     if network and preserve is not None and preserve not in BOOLEANS:
         return unreadable(PRESERVE_SOURCE, preserve, rule)
