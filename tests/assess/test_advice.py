@@ -198,6 +198,21 @@ def test_of_a_remediated_service_advice_gives_the_two_ways_on() -> None:
     ]
 
 
+def test_a_family_that_fails_is_named_and_gives_no_advice() -> None:
+    class Failing(Given):
+        def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
+            yield Advice("before it fails")
+            raise TypeError("a fault")
+
+    family, failures = Failing(web=[consumer("lb")]), list[tuple[str, str]]()
+    picture = picture_with(service(), ON_N1, *NODES, families=[family])
+    engine = Engine(picture, [family])
+    engine.refresh_all()
+    advisor = Advisor(picture, [family], on_failure=lambda what, error: failures.append((what, str(error))))
+    assert advisor(engine.assessments[WEB]) == []
+    assert failures == [("the advice of given for Service default/web", "a fault")]
+
+
 def test_a_service_that_is_gone_needs_none() -> None:
     family = Advising(web=[consumer("lb")])
     picture = picture_with(service(), ON_N1, *NODES)

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController
+from etpguard.cli.main import cli
 from tests.cli.program import SEED, etpguard, failed
 
 Json = dict[str, Any]
@@ -22,6 +25,18 @@ def explained(change: Callable[[dict[str, Json]], None] = lambda by_kind: None, 
     run = etpguard("explain", NAME, "-f", "-", *more, stdin=json.dumps({"kind": "List", "items": items}))
     assert (run.code, run.err) == (0, "")
     return run.out
+
+
+def test_a_fault_in_the_advice_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*of: object) -> None:
+        raise TypeError("a fault")
+
+    monkeypatch.setattr(AwsLoadBalancerController, "advise", fail)
+    done = CliRunner().invoke(cli, ["explain", NAME, "-f", str(SEED)], standalone_mode=False)
+    assert done.return_value == 0
+    assert f"Service {NAME}" in done.stdout
+    fault = f"the advice of aws-load-balancer-controller for Service {NAME} failed: TypeError: a fault"
+    assert done.stderr == f"etpguard: warning: {fault}\n"
 
 
 def test_the_seed_case_from_the_ports_to_the_way_out() -> None:

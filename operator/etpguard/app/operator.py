@@ -226,7 +226,12 @@ class Operator:
         await self._data_plane_objects.settle()
 
     def _new_advisor(self) -> Advisor:
-        return Advisor(self.picture, self._assessing.families, lambda: self.engine.planes)
+        return Advisor(
+            self.picture,
+            self._assessing.families,
+            lambda: self.engine.planes,
+            partial(self._failures.note, "assessment"),
+        )
 
     def _new_writing(self) -> Writing:
         from etpguard.app.writing import Writing

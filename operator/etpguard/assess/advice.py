@@ -39,11 +39,14 @@ class Advisor:
         picture: Picture,
         families: Iterable[ConsumerFamily],
         planes: Callable[[], NodePlanes] | None = None,
+        on_failure: Callable[[str, Exception], None] = lambda what, error: None,
     ) -> None:
-        """`planes` returns the data planes of the nodes; without it, those that replace the client's address."""
+        """`planes` returns the data planes of the nodes; without it, those that replace the client's address.
+        `on_failure` is called with what failed, where a family raised: it then gives no advice."""
         self._picture = picture
         self._families = {family.name: family for family in families}
         self._planes = planes
+        self._on_failure = on_failure
 
     def __call__(self, assessment: Assessment) -> list[Advice]:
         service = self._picture.get(SERVICE, assessment.key)
@@ -85,8 +88,7 @@ class Advisor:
         nodes: Sequence[Node],
         without_endpoints: Callable[[], Advice],
     ) -> Sequence[Advice]:
-        """`nodes` are those with a ready endpoint. Where the reason says what to look at, no change is advised. A
-        family that fails gives no advice."""
+        """`nodes` are those with a ready endpoint. Where the reason says what to look at, no change is advised."""
         family = self._families.get(verdict.consumer.family)
         if family is None:
             return ()
@@ -101,7 +103,8 @@ class Advisor:
                 return [_node_ports(service)]
         try:
             return list(family.advise(service, verdict, nodes))
-        except Exception:
+        except Exception as error:
+            self._on_failure(f"the advice of {family.name} for Service {service.key}", error)
             return ()
 
     def _of_any(self, service: Service, assessment: Assessment) -> Iterable[Advice]:

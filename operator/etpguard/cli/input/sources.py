@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.loaded import Loaded
-from etpguard.objects.text import listed
+from etpguard.objects.text import describe, listed
 from etpguard.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -203,8 +204,15 @@ def _assessed(
     _warn_of_data_planes(loaded, engine)
     if not loaded.complete:
         _warn_of_missing_kinds(loaded, engine)
-    advisor = Advisor(picture, consumer_families, lambda: engine.planes)
+    advisor = Advisor(picture, consumer_families, lambda: engine.planes, partial(_warn_of_failure, loaded))
     return Assessed(sources, loaded, namespaces, engine, advisor)
+
+
+def _warn_of_failure(loaded: Loaded, what: str, error: Exception) -> None:
+    """Warn of it once: most Services have several consumers."""
+    text = f"{what} failed: {describe(error)}"
+    if text not in loaded.warnings:
+        loaded.warnings.append(text)
 
 
 def _warn_of_data_planes(loaded: Loaded, engine: Engine) -> None:
