@@ -330,6 +330,39 @@ def test_with_proxy_protocol_the_node_port_is_connected_to() -> None:
     assert seen(*annotated({**NLB, **PROXIED, PORT: "traffic-port", PROTOCOL: "TCP"})) == SAFE
 
 
+@pytest.mark.parametrize(
+    ("attributes", "more", "left"),
+    [
+        pytest.param("proxy_protocol_v2.enabled=true", {}, None, id="alone"),
+        pytest.param(
+            "proxy_protocol_v2.enabled=true,preserve_client_ip.enabled=true",
+            {},
+            "preserve_client_ip.enabled=true",
+            id="beside another attribute",
+        ),
+        pytest.param("proxy_protocol_v2.enabled=true", {PORT: "10256"}, None, id="and another port"),
+    ],
+)
+def test_with_proxy_protocol_no_check_reaches_a_udp_port(
+    attributes: str, more: dict[str, str], left: str | None
+) -> None:
+    annotations = {**NLB, ATTRIBUTES: attributes, **more}
+
+    def of(annotations: dict[str, str]) -> list[Json]:
+        served = endpoints("a", ports=["dns"], protocol="UDP")
+        return [service(annotations=annotations, ports=[DNS]), served, *nodes("aws")]
+
+    texts = world(*of(annotations)).advice()
+    assert texts[0].startswith("Turn PROXY protocol off")
+    assert texts[0].endswith(f"{ATTRIBUTES}-" if left is None else f"{ATTRIBUTES}={left}")
+    assert not any("traffic-port" in text for text in texts)
+    del annotations[ATTRIBUTES]
+    if PORT in annotations:
+        assert any(text.endswith(f"{PORT}-") for text in texts)
+        del annotations[PORT]
+    assert seen(*of(annotations | ({ATTRIBUTES: left} if left else {})), port_name="dns") == SAFE
+
+
 def test_only_nodes_that_are_excluded_are_to_be_admitted() -> None:
     exclude = "node.kubernetes.io/exclude-from-external-load-balancers"
     hosts = [node("a", "aws:///z/i-a", labels={exclude: ""}), node("b", "")]

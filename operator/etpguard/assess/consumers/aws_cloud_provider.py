@@ -17,6 +17,7 @@ from etpguard.assess.consumers.aws_target_groups import (
     CLOUD_PROVIDER_NLB_CHECK,
     is_nlb,
     named_by_aws,
+    without_proxy_protocol,
     zones_without,
 )
 from etpguard.assess.consumers.changes import Step, with_labels
@@ -184,7 +185,11 @@ class AwsCloudProvider(BaseFamily):
         check = verdict.consumer.check
         proxy_protocol = check is not None and check.proxy_protocol
         probed = check is not None and isinstance(check.probe, OwnNodePort | HealthCheckNodePort)
-        if verdict.outcome is Outcome.Blackhole and proxy_protocol:
+        port = service.port(verdict.consumer.port)
+        only_udp = port is not None and port.transport == "UDP"
+        if verdict.outcome is Outcome.Blackhole and proxy_protocol and only_udp:
+            yield _unproxied(service)
+        if verdict.outcome is Outcome.Blackhole and proxy_protocol and not only_udp:
             yield Advice(
                 "Let the health check connect to the node port",
                 "With PROXY protocol on, only nodes with an endpoint accept such a check.",
@@ -291,6 +296,12 @@ def _another_load_balancer(consumer: Consumer) -> Advice:
         "made.",
         "Cost: each has an address for itself.",
     )
+
+
+def _unproxied(service: Service) -> Advice:
+    kept = key_values(service.annotations[ATTRIBUTES]).get(_PRESERVED)
+    written = None if kept is None else f"{_PRESERVED}={kept}"
+    return without_proxy_protocol(changes.annotated("Service", service.key, {ATTRIBUTES: written}))
 
 
 def _not_served(port: ServicePort, network: bool) -> NodeTargets:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from etpguard.assess.consumers.changes import Step
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.resilience import MinimumHealthy
 
@@ -59,6 +60,18 @@ LOWER_THE_MINIMUM = Advice(
     "their share. With the default, it routes around them as long as one is healthy.",
     "Cost: the healthy targets then take all of the traffic.",
 )
+
+
+def without_proxy_protocol(step: Step) -> Advice:
+    """For a UDP port of an NLB."""
+    return Advice(
+        "Turn PROXY protocol off",
+        "No health check reaches a UDP port, and kube-proxy does not understand PROXY protocol. Without it, the "
+        "load balancer can check the healthCheckNodePort by HTTP. Turn it off in the pods' settings too. Pods see "
+        "the client's address without it.",
+        "",
+        *step,
+    )
 
 
 def zones_without(verdict: ConsumerVerdict) -> str:

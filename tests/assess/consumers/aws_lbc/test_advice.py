@@ -244,6 +244,94 @@ def test_pod_targets_leave_the_check_that_follows_the_target_type(objects: list[
     assert "health check moves" not in found
 
 
+UDP = [port(53, "dns", 30053, protocol="UDP")]
+SHARED = [port(53, "dns", 30053, protocol="UDP"), port(53, "dns-tcp", 30053, protocol="TCP")]
+SERVED = endpoints("web", "a", ports=[{"name": "dns", "port": 5353, "protocol": "UDP"}])
+NODE_PORT = {f"{NLB}type": "external", f"{NLB}nlb-target-type": "instance"}
+
+
+def udp(annotations: dict[str, str], **fields: Any) -> list[Json]:
+    return [load_balancer(ports=UDP, annotations=annotations, **fields), SERVED]
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        pytest.param(udp({f"{NLB}proxy-protocol": "*"}), id="PROXY-protocol"),
+        pytest.param(
+            udp({f"{NLB}proxy-protocol": "*", f"{NLB}healthcheck-port": "10256"}),
+            id="PROXY-protocol-and-another-port",
+        ),
+        pytest.param(udp({f"{NLB}healthcheck-port": "10256"}), id="another-port"),
+        pytest.param(udp({f"{NLB}healthcheck-port": "traffic-port"}), id="traffic-port"),
+    ],
+)
+def test_advice_for_udp_moves_the_check_to_the_health_check_node_port(objects: list[Json]) -> None:
+    """A check uses TCP: on the node port of UDP it would fail on every node, and the NLB would send to all."""
+    first = advice(*objects)[0]
+    assert "healthCheckNodePort" in first
+    assert only(followed(objects, first)).outcome.name == "TargetsUnhealthy"
+
+
+@pytest.mark.parametrize(
+    ("objects", "titles"),
+    [
+        pytest.param(
+            udp({f"{NLB}target-group-attributes": "proxy_protocol_v2.enabled=true"}),
+            ["Turn PROXY protocol off", "Target the pods"],
+            id="PROXY-protocol-by-an-attribute",
+        ),
+        pytest.param([service(ports=UDP, annotations=NODE_PORT), SERVED], ["Target the pods"], id="NodePort"),
+        pytest.param(
+            [*udp({}, loadBalancerClass="x/y"), binding(of_port="dns")],
+            ["Find out what the health check probes", "Target the pods"],
+            id="binding",
+        ),
+        pytest.param(
+            [
+                *udp({}, loadBalancerClass="x/y"),
+                binding(of_port="dns", owner=gateway_owner()),
+                gateway(),
+                target_configuration(healthCheckConfig={"healthCheckPort": "10256", "healthCheckProtocol": "TCP"}),
+            ],
+            ["Target the pods"],
+            id="Gateway",
+        ),
+    ],
+)
+def test_advice_for_udp_probes_no_node_port(objects: list[Json], titles: list[str]) -> None:
+    texts = advice(*objects)
+    assert [text.partition("\n")[0] for text in texts][: len(titles)] == titles
+    assert not any("traffic-port" in text for text in texts)
+    (pods,) = (text for text in texts if text.startswith("Target the pods"))
+    assert "No health check uses UDP" in pods
+
+
+def test_a_pinned_check_of_udp_cannot_move_before_the_policy() -> None:
+    pinned = target_configuration(healthCheckConfig={"healthCheckPort": str(CHECK_PORT)})
+    objects = [
+        *udp({}, loadBalancerClass="x/y"),
+        binding(of_port="dns", owner=gateway_owner()),
+        gateway(),
+        pinned,
+    ]
+    last = advice(*objects)[-1]
+    assert last.startswith("Do not change the policy to Cluster")
+    assert "kubectl" not in last
+
+
+def test_pods_always_see_the_client_behind_an_nlb_for_udp() -> None:
+    """The controller refuses preserve_client_ip.enabled=false there: #2144."""
+    (alone,) = (text for text in advice(*udp({})) if text.startswith("Target the pods"))
+    assert "as UDP always does" in alone
+    assert "preserve_client_ip" not in alone
+    shared = load_balancer(ports=SHARED, annotations={f"{NLB}enable-tcp-udp-listener": "true"})
+    shop = Shop(shared, SERVED)
+    (verdict,) = (each for each in shop.verdicts() if each.consumer.port == "dns")
+    (of_both,) = (a for a in shop.family.advise(shop.service, verdict, ()) if a.title == "Target the pods")
+    assert "as UDP always does" in of_both.cost
+
+
 def test_an_nlb_takes_a_zone_without_a_pod_out_of_dns() -> None:
     zone = "topology.kubernetes.io/zone"
     nodes = [node("a", labels={zone: "z1"}), node("b", labels={zone: "z1"}), node("c", labels={zone: "z2"})]

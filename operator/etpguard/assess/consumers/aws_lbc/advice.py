@@ -19,6 +19,7 @@ from etpguard.assess.consumers.aws_target_groups import (
     NLB_LOCAL_CHECK,
     CheckDefaults,
     is_nlb,
+    without_proxy_protocol,
     zones_without,
 )
 from etpguard.assess.consumers.changes import NO_STEP, Step, WorkloadChange
@@ -54,7 +55,7 @@ def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) ->
         case Outcome.Blackhole if verdict.reason.code == TOO_FEW_HEALTHY:
             yield LOWER_THE_MINIMUM
         case Outcome.Blackhole:
-            yield _probe_the_node_port(service, consumer)
+            yield from _probe_the_node_port(service, consumer)
         case Outcome.NoTargets if verdict.reason.code == "ProtocolNotServed":
             yield Advice("Serve this port by other means", "No load balancer of AWS serves its protocol.")
         case Outcome.NoTargets if verdict.reason.code == SHARED:
@@ -102,12 +103,13 @@ def _next_pods(service: Service) -> Advice:
     )
 
 
-def _look(consumer: Consumer) -> Advice:
+def _look(service: Service, consumer: Consumer) -> Advice:
     """For a binding that a person wrote: only AWS holds the health check."""
+    where = "By" if _only_udp(service, consumer) else "On traffic-port, or by"
     return Advice(
         "Find out what the health check probes",
-        "On traffic-port, or by HTTP on the healthCheckNodePort, the load balancer routes around these nodes. On "
-        "any other port, requests to them are lost.",
+        f"{where} HTTP on the healthCheckNodePort, the load balancer routes around these nodes. On any other "
+        "port, requests to them are lost.",
         "",
         f"aws elbv2 describe-target-groups --target-group-arns {arn(consumer)} --query "
         "'TargetGroups[].[HealthCheckProtocol,HealthCheckPort,HealthCheckPath]'",
@@ -168,19 +170,27 @@ def _defaults(service: Service, consumer: Consumer) -> tuple[str, CheckDefaults]
     return "an NLB's defaults for Local", NLB_LOCAL_CHECK
 
 
-def _probe_the_node_port(service: Service, consumer: Consumer) -> Advice:
-    if consumer.check is not None and consumer.check.proxy_protocol:
-        return Advice(
+def _probe_the_node_port(service: Service, consumer: Consumer) -> Iterator[Advice]:
+    """Nothing where no health check of the node port can pass."""
+    proxied = consumer.check is not None and consumer.check.proxy_protocol
+    moved = _on_traffic_port(service, consumer)
+    if proxied and _only_udp(service, consumer):
+        yield without_proxy_protocol(moved.step if moved else NO_STEP)
+    elif moved and proxied:
+        yield Advice(
             "Let the health check connect to the node port",
             "With PROXY protocol on, only nodes with an endpoint accept such a check. Or turn PROXY protocol off, "
             "in the pods' settings too. With Local, pods see the client's address without it, unless "
             "preserve_client_ip.enabled is false.",
             "",
-            *_on_traffic_port(service, consumer).step,
+            *moved.step,
         )
-    effect = "It then fails on nodes that drop the traffic, and the load balancer routes around them."
-    moved = _on_traffic_port(service, consumer)
-    return Advice("Let the health check probe the node port", f"{effect} {moved.effect}".strip(), "", *moved.step)
+    elif moved:
+        effect = "It then fails on nodes that drop the traffic, and the load balancer routes around them."
+        title = "Let the health check probe the node port"
+        if _only_udp(service, consumer):
+            title = "Let the health check probe the healthCheckNodePort"
+        yield Advice(title, f"{effect} {moved.effect}".strip(), "", *moved.step)
 
 
 class _Moved(NamedTuple):
@@ -190,24 +200,27 @@ class _Moved(NamedTuple):
     step: Step
 
 
-def _on_traffic_port(service: Service, consumer: Consumer) -> _Moved:
-    """Under Local, the controller's default for an NLB is HTTP /healthz on every port, which the pods may not
-    answer: so each NLB gets TCP with it. An ALB cannot use TCP."""
+def _only_udp(service: Service, consumer: Consumer) -> bool:
+    """Whether no health check reaches the node port, since each uses TCP."""
+    port = service.port(consumer.port)
+    return port is not None and port.transport == "UDP" and service.tcp_port_on(port.node_port or 0) is None
+
+
+def _on_traffic_port(service: Service, consumer: Consumer) -> _Moved | None:
+    """None where no setting that a command can make lets the check ask where the traffic is forwarded.
+
+    Under Local, the controller's default for an NLB is HTTP /healthz on every port, which the pods may not answer:
+    so each NLB gets TCP with it. An ALB cannot use TCP."""
     check = consumer.check
     proxied = check is not None and check.proxy_protocol
+    own = consumer.kind == "Service" and _has_health_check_node_port(service, consumer)
+    if _only_udp(service, consumer):
+        if not own or (proxied and f"{NLB}proxy-protocol" not in service.annotations):
+            return None
+        return _by_default(service, consumer, "proxy_protocol") if proxied else _by_default(service, consumer)
     match consumer.kind:
-        case "Service" if not proxied and _has_health_check_node_port(service, consumer):
-            return _Moved(
-                "Without these annotations it uses HTTP on the healthCheckNodePort with Local, and TCP on the "
-                "node port with Cluster.",
-                annotate(
-                    service,
-                    consumer,
-                    healthcheck_port=None,
-                    healthcheck_protocol=None,
-                    healthcheck_success_codes=None,
-                ),
-            )
+        case "Service" if own and not proxied:
+            return _by_default(service, consumer)
         case "Service":
             both = (
                 "This changes the check of both Services: the load balancer probes Service "
@@ -231,6 +244,16 @@ def _on_traffic_port(service: Service, consumer: Consumer) -> _Moved:
             group = f"--target-group-arn {arn(consumer)}"
             moved = Step(f"aws elbv2 modify-target-group {group} --health-check-port traffic-port", ())
     return _Moved(_asked(check), moved)
+
+
+def _by_default(service: Service, consumer: Consumer, *others: str) -> _Moved:
+    """Without the annotations of the health check, and without `others`."""
+    removed = ("healthcheck_port", "healthcheck_protocol", "healthcheck_success_codes", *others)
+    return _Moved(
+        "Without these annotations it uses HTTP on the healthCheckNodePort with Local, and TCP on the node port "
+        "with Cluster.",
+        annotate(service, consumer, **dict.fromkeys(removed)),
+    )
 
 
 _WHOLE_CHECK = (
@@ -270,7 +293,9 @@ def _pod_targets(service: Service, consumer: Consumer) -> Advice:
     else:
         # pkg/deploy/stack_deployer.go Deploy: the listeners come before the bindings, which register the targets.
         needs += ", and requests are lost until their targets are registered and healthy."
-    if is_nlb(consumer):
+    if _keeps_client_ip(service, consumer):
+        cost = "Behind an NLB, pods see the client's address, as UDP always does."
+    elif is_nlb(consumer):
         cost = (
             "Pods lose the client's address (preserve_client_ip is off by default for ip targets), unless the "
             "target group attribute preserve_client_ip.enabled=true or PROXY protocol v2 is set."
@@ -281,11 +306,14 @@ def _pod_targets(service: Service, consumer: Consumer) -> Advice:
         cost = "Pods see the load balancer's address and X-Forwarded-For, as before."
     step = NO_STEP
     settings = consumer.check.settings if consumer.check else None
-    stays = _stays_on_a_port_of_the_node(consumer)
+    only_udp = _only_udp(service, consumer)
+    stays = _stays_on_a_port_of_the_node(consumer) and not only_udp
     moved = {"healthcheck_port": "traffic-port"} if stays else {}
     if stays and settings:
         moves = f" Pods may not answer on port {settings.port}, so the health check moves too."
         effect += f"{moves} {asks_the_pods(settings)}".rstrip()
+    elif only_udp:
+        effect += " No health check uses UDP: set its port to a TCP port on which the pods answer."
     match consumer.kind:
         case "Ingress" if consumer.configured_by:
             (params,) = consumer.configured_by
@@ -312,6 +340,13 @@ def _pod_targets(service: Service, consumer: Consumer) -> Advice:
     return Advice("Target the pods", effect, f"{needs} {cost}", *step)
 
 
+def _keeps_client_ip(service: Service, consumer: Consumer) -> bool:
+    """Whether the port has a target group of protocol UDP or TCP_UDP, for which an NLB always preserves the
+    client's address."""
+    port = service.port(consumer.port)
+    return port is not None and any(each.transport == "UDP" for each in service.ports_numbered(port.port))
+
+
 def _stays_on_a_port_of_the_node(consumer: Consumer) -> bool:
     """Whether the check is set to a number, which pods do not follow. The name of a port means that of the
     targets."""
@@ -327,9 +362,9 @@ def _to_cluster(service: Service, consumer: Consumer) -> Advice:
         return Advice(
             "Do not change the policy to Cluster before the health check",
             f"The health check is set to healthCheckNodePort {number}. Cluster removes that port, and every "
-            f"target would turn unhealthy. Move the check first. {moved.effect}".strip(),
+            f"target would turn unhealthy. Move the check first. {moved.effect if moved else ''}".strip(),
             "",
-            *moved.step,
+            *(moved.step if moved else NO_STEP),
         )
     if not is_nlb(consumer):
         cost = ClientIP.VARIES if consumer.kind == "TargetGroupBinding" else ClientIP.FORWARDED
@@ -373,8 +408,8 @@ def _find_out(service: Service, verdict: ConsumerVerdict) -> Iterable[Advice]:
             )
         case "HealthCheckPortNotModelled" if verdict.uncovered:
             if consumer.kind == "TargetGroupBinding":
-                yield _look(consumer)
-            yield _probe_the_node_port(service, consumer)
+                yield _look(service, consumer)
+            yield from _probe_the_node_port(service, consumer)
             if settings and settings.port.isdigit():
                 yield Advice(
                     f"If every node answers on port {settings.port}, run etpguard with "
