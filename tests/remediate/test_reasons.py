@@ -9,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from etpguard.remediate import checks, reasons
+from etpguard.objects import SERVICE, Service
+from etpguard.objects.decode import decode_item
+from etpguard.remediate import checks, events, reasons, skips
 from manifests import generated
+from tests.docs.console import ROOT
 
 REMEDIATE = Path(reasons.__file__).parent
 
@@ -45,3 +48,27 @@ def test_no_module_makes_a_reason_from_a_literal_code(file: Path) -> None:
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Reason":
             assert not isinstance(node.args[0], ast.Constant), f"{file.name}:{node.lineno}"
+
+
+@pytest.mark.parametrize("reason", reasons.ALL, ids=lambda reason: reason.code)
+def test_advice_in_an_event_has_no_markdown(reason: reasons.RemediationReason) -> None:
+    advice = reasons.plain_advice(reason.code)
+    assert advice
+    assert not re.search(r"`|\]\(", advice)
+
+
+def test_an_event_of_a_skipped_service_ends_with_what_to_do() -> None:
+    service = decode_item(SERVICE, {"metadata": {"name": "web", "namespace": "shop", "uid": "u"}, "spec": {}})
+    assert isinstance(service, Service)
+    long = reasons.GIT_OPS_OWNED.because("Helm release web " * 100)
+    event = events.remediation_skipped(service=service, reason=long)
+    assert event.note.startswith("GitOpsOwned: Helm release web")
+    assert event.note.endswith("Or set gitOpsOwned: Patch and see GitOps tools")
+    assert len(event.note) == 1024
+
+
+def test_the_page_names_the_reasons_that_have_an_event() -> None:
+    page = (ROOT / "docs" / "kubectl.md").read_text()
+    (row,) = (line for line in page.splitlines() if line.startswith("| `RemediationSkipped` |"))
+    named = set(re.findall(r"`([A-Z]\w+)`", row)) & {reason.code for reason in reasons.ALL}
+    assert named == skips.ANNOUNCED

@@ -10,6 +10,8 @@ from msgspec.structs import replace
 
 from etpguard.assess import Outcome, Reason
 from etpguard.objects.policies import Budget, CoveragePolicy
+from etpguard.remediate import reasons
+from etpguard.remediate.decide import Action, Decision
 from etpguard.remediate.facts import Ledger, Round, Share
 from etpguard.remediate.status import policy_status
 from tests.remediate.given import NOW, POLICY_UID, accepting, case, ledger, policy
@@ -106,3 +108,16 @@ def test_whether_anything_may_be_changed(given: CoveragePolicy, sums: Ledger, al
     (condition,) = (c for c in made["conditions"] if c["type"] == "RemediationAllowed")
     assert (made["remediationsAllowed"], condition["reason"]) == (allowed, reason)
     assert (condition["status"] == "True") is (reason in ("Enforce", "DryRun"))
+
+
+def test_an_open_breaker_has_a_message_that_does_not_change() -> None:
+    """Its numbers change from second to second, and the page tells a reader to print the message."""
+    key = case().service.key
+    round_ = Round({key: case(policy())}, ledger(), (policy(),), {POLICY_UID: (key,)})
+    messages = []
+    for numbers in ("5 of 10", "6 of 10"):
+        decided = Decision(Action.NONE, reasons.TOO_MANY_AFFECTED.because(numbers))
+        [excluded] = policy_status(policy(), round_, {key: decided}, NOW)["excluded"]
+        messages.append(excluded["message"])
+    assert len(set(messages)) == 1
+    assert messages[0].endswith("; the condition RemediationAllowed has the numbers")

@@ -152,7 +152,7 @@ def test_a_gate_that_closes_meanwhile_is_not_the_objects_fault() -> None:
     loop.play()
     assert loop.pauses == pytest.approx([FIRST, 1, 1])
     [(_, note)] = loop.events
-    assert note == "Refused: could not apply: a webhook denied the request"
+    assert note.startswith("Refused: could not apply: a webhook denied the request. What to do: ")
     assert loop.counted == [("apply", "skipped")]
 
 
@@ -161,7 +161,9 @@ def test_a_pause_that_the_api_server_asks_for_is_kept_and_is_no_failure() -> Non
     loop.play()
     assert loop.pauses == pytest.approx([200, 200, FIRST], abs=31)
     assert loop.pauses[0] >= 200
-    assert loop.events == [("RemediationSkipped", "Refused: could not apply: a webhook denied the request")]
+    [(reason, note)] = loop.events
+    assert reason == "RemediationSkipped"
+    assert note.startswith("Refused: could not apply: a webhook denied the request. What to do: ")
 
 
 def test_a_gate_that_closes_is_never_reported() -> None:
@@ -182,7 +184,9 @@ def test_a_known_refusal_postpones_and_is_reported() -> None:
     loop = Loop(case(), FORBIDDEN, FORBIDDEN, FORBIDDEN)
     loop.play()
     assert loop.pauses == pytest.approx([FIRST, 2 * FIRST])
-    assert loop.events == [("RemediationSkipped", "Refused: could not apply: may not patch services")]
+    [(reason, note)] = loop.events
+    assert reason == "RemediationSkipped"
+    assert note.startswith("Refused: could not apply: may not patch services. What to do: ")
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from typing import Protocol
 
 from etpguard.assess import Reason
 from etpguard.objects import SERVICE, PolicyRef, Service
-from etpguard.objects.events import REMEDIATION_ACTION, REMEDIATION_CONTROLLER, Event, ObjectRef
+from etpguard.objects.events import REMEDIATION_ACTION, REMEDIATION_CONTROLLER, Event, ObjectRef, clip_note
 from etpguard.remediate.facts import named
 from etpguard.remediate.ownership import advice_against_reverts
+from etpguard.remediate.reasons import plain_advice
 
 Count = Callable[[str, str], None]
 """Counts an action and its result in a metric."""
@@ -63,7 +64,8 @@ def rollback_left_to_owner(*, service: Service, policy: PolicyRef | None, why: s
 
 def remediation_skipped(*, service: Service, reason: Reason) -> Event:
     """Traffic is lost and etpguard does not remediate, or cannot do what is due."""
-    return _event(service, "RemediationSkipped", str(reason))
+    advice = f". What to do: {plain_advice(reason.code)}"
+    return _event(service, "RemediationSkipped", clip_note(str(reason), advice))
 
 
 def _event(service: Service, reason: str, note: str, *, warning: bool = False) -> Event:

@@ -6,6 +6,7 @@ tables in docs/remediation.md are generated from them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from etpguard.assess import Reason
@@ -318,6 +319,14 @@ ACTED_ON = (
 OF_CONDITIONS = (VALID, ENFORCE)
 
 ALL = (*LEFT_ALONE, *ACTED_ON, *OF_CONDITIONS)
+
+_LINK = re.compile(r"\[(.+?)\]\(.+?\)")
+
+
+def plain_advice(code: str) -> str:
+    """What to do about a reason, without Markdown."""
+    (reason,) = (each for each in ALL if each.code == code)
+    return _LINK.sub(r"\1", reason.what_to_do).replace("`", "")
 
 
 def table(reasons: tuple[RemediationReason, ...]) -> str:

@@ -11,7 +11,7 @@ from etpguard.remediate.decide import Action, Decision
 from etpguard.remediate.events import Announcer, Count
 from etpguard.remediate.facts import Case, Round
 
-_ANNOUNCED = frozenset(
+ANNOUNCED = frozenset(
     reason.code
     for reason in (
         reasons.GIT_OPS_OWNED,
@@ -49,7 +49,7 @@ class Skips:
         for key, decision in decisions.items():
             case, code = round_.cases[key], decision.reason.code
             service = case.service
-            if decision.action is not Action.NONE or code not in _ANNOUNCED:
+            if decision.action is not Action.NONE or code not in ANNOUNCED:
                 if not refusal(key):  # else the API server may refuse the same again
                     self._announced.pop(service.uid, None)
             elif self._announced.get(service.uid) != code and (refusal(key) or _lasts(case, now)):

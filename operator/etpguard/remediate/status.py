@@ -23,8 +23,12 @@ MAX_LISTED = 50
 
 Json = dict[str, Any]
 
-_PASSING = frozenset({reasons.TOO_MANY_AFFECTED.code})
-"""Reasons whose detail changes from second to second: the status has their code alone."""
+_PASSING = {
+    reasons.TOO_MANY_AFFECTED.code: (
+        f"{reasons.TOO_MANY_AFFECTED.meaning}; the condition RemediationAllowed has the numbers"
+    )
+}
+"""Messages of reasons whose detail changes from second to second."""
 
 _GOOD = (Outcome.Covered, Outcome.NotAffected)
 
@@ -169,8 +173,8 @@ def _refused(key: Key, decisions: Mapping[Key, Decision]) -> bool:
 
 def _entry(decision: Decision) -> Json:
     entry: Json = {"reason": decision.reason.code}
-    if decision.reason.code not in _PASSING and decision.reason.detail:
-        entry["message"] = decision.reason.detail[:256]
+    if message := _PASSING.get(decision.reason.code, decision.reason.detail):
+        entry["message"] = message[:256]
     return entry
 
 
