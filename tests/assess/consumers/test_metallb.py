@@ -52,7 +52,21 @@ LAN = [*nodes(""), ADVERTISED]
         pytest.param(service(annotations={"metallb.universe.tf/address-pool": "x"}), True, id="a pool asked for"),
         pytest.param(service(loadBalancerClass="metallb.io/metallb"), True, id="by class"),
         pytest.param(
-            service(loadBalancerClass="example.com/lb", annotations=ALLOCATED), False, id="another class"
+            service(loadBalancerClass="example.com/lb", annotations=ALLOCATED), True, id="a class of --lb-class"
+        ),
+        pytest.param(
+            service(loadBalancerClass="example.com/lb", annotations={"metallb.io/address-pool": "x"}),
+            False,
+            id="an annotation of a person shows nothing beside another class",
+        ),
+        pytest.param(
+            service(
+                loadBalancerClass="service.k8s.aws/nlb",
+                annotations=ALLOCATED,
+                ingress=[{"hostname": "x.elb.amazonaws.com"}],
+            ),
+            False,
+            id="another class, with a host name",
         ),
         pytest.param(service(type="NodePort", annotations=ALLOCATED), False, id="a NodePort"),
         pytest.param(
@@ -568,6 +582,14 @@ def test_a_report_of_another_service_is_noticed() -> None:
     made.put(report("ServiceL2Status", "a"))
     assert made.consumer().outcome is Outcome.Covered
     assert made.put(report_of("ServiceL2Status", "mail")) == {}, "no other report matters then"
+
+
+def test_a_report_shows_metallb_whatever_the_class() -> None:
+    """metallb PR 1417: --lb-class is free text."""
+    made = world(service(loadBalancerClass="lan"), endpoints("a"), *LAN)
+    assert made.consumer().consumer.family != "metallb"
+    made.put(report("ServiceL2Status", "a"))
+    assert (made.consumer().consumer.family, made.consumer().outcome) == ("metallb", Outcome.Covered)
 
 
 def test_services_that_share_an_address_are_changed_together() -> None:

@@ -15,7 +15,7 @@ from etpguard.assess.consumers.cilium_objects import lease_keys
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import Balancer, Recognition, by_class, by_mark, classless
-from etpguard.assess.consumers.metallb.announcements import CONFIGURATION, STATUSES, announcement
+from etpguard.assess.consumers.metallb.announcements import CONFIGURATION, POOL, STATUSES, announcement
 from etpguard.assess.consumers.metallb.sharing import shared_addresses, sharing
 from etpguard.assess.consumers.remedies import ClientIP, admit_nodes, cluster, spread
 from etpguard.assess.consumers.strict_arp import strict_arp
@@ -47,8 +47,9 @@ class MetalLB(BaseFamily):
         DocumentedConsumer(
             consumer="MetalLB",
             found_by=(
-                "class `metallb`; `metallb.io/` or `metallb.universe.tf/` annotation. MetalLB writes one when it "
-                "gives an address, so a Service without your own is found too"
+                "class `metallb`; without a class a `metallb.io/` or `metallb.universe.tf/` annotation. MetalLB "
+                "writes `ip-allocated-from-pool` when it gives an address, so a Service without your own is found "
+                "too. With another class (`--lb-class`) that annotation, or a status of its speakers"
             ),
             nodes=(
                 "those that `ServiceL2Status` and `ServiceBGPStatus` name. Without these, nodes that have an "
@@ -70,7 +71,7 @@ class MetalLB(BaseFamily):
     )
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        recognition = _recognised(service)
+        recognition = _recognised(service, view)
         if recognition is None:
             return
         announced = announcement(service, view)
@@ -143,10 +144,15 @@ def _command(command: str, of: Key, other: Key) -> str:
     )
 
 
-def _recognised(service: Service) -> Recognition | None:
-    """How MetalLB is recognised as the one that serves the Service; None if it does not."""
+def _recognised(service: Service, view: View) -> Recognition | None:
+    """How MetalLB is recognised as the one that serves the Service; None if it does not. Its own class is whatever
+    --lb-class says, so with another class only what MetalLB itself writes shows it."""
     if recognition := by_class(service, *CLASSES):
         return recognition
-    if not classless(service) or any(entry.hostname for entry in service.load_balancer_ingress):
+    if service.type != "LoadBalancer" or any(entry.hostname for entry in service.load_balancer_ingress):
         return None  # MetalLB gives addresses, never a host name
-    return by_mark(service, *MARKS)
+    if classless(service):
+        return by_mark(service, *MARKS)
+    if any(view.referring(kind, service.key) for kind in STATUSES):
+        return Recognition("recognised by the status objects of its speakers")
+    return by_mark(service, *POOL)
