@@ -16,6 +16,7 @@ from etpguard.assess.data_planes.kube_router import SERVICE_LOCAL
 from etpguard.assess.turns import CONSUMERS_A_TURN
 from etpguard.cluster import Touched
 from etpguard.objects import NODE, SERVICE_COVERAGE, Key, Node, Record, Service
+from etpguard.objects.nodes import ZONE_LABEL
 from tests.assess.build import (
     NODES,
     ON_N1,
@@ -239,3 +240,12 @@ def test_renumbered_nodes_change_every_assessment() -> None:
     assert found is not None
     assert watched.picture.nodes.names(found.ports[0].ready) == ["n1", "n2", "n3"]
     assert found.epoch == watched.picture.nodes.epoch == 1
+
+
+def test_zones_are_those_of_the_labels_unless_there_are_too_many() -> None:
+    def zones(labels: Iterable[str]) -> list[str]:
+        found = [node(f"n{number}", labels={ZONE_LABEL: zone}) for number, zone in enumerate(labels)]
+        return [name for name, _ in Watched(*found, node("unlabelled")).engine.zones]
+
+    assert zones("bab") == ["a", "b"]
+    assert zones(f"z{number}" for number in range(65)) == []

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from etpguard.assess.consumers.consumer import Advice
 from etpguard.assess.outcome import Reason
-from etpguard.page import PageContents, ServiceViews, page_view, zones_of
+from etpguard.page import PageContents, ServiceViews, page_view
 from etpguard.page.view import FEW_NAMES, HISTORY, MAX_NAMES, WHOLE_STORIES, ServiceView
 from etpguard.report import coverage_report
-from tests.assess.build import consumer, endpoint, endpoint_slice, node, picture_with, service
-from tests.page.worlds import ZONE, page_of, recorded, small
+from tests.assess.build import consumer, endpoint, endpoint_slice, node, service
+from tests.page.worlds import page_of, recorded, small
 
 
 def views(page: PageContents) -> dict[str, ServiceView]:
@@ -135,10 +135,3 @@ def test_a_port_without_a_node_port() -> None:
     address = service(ports=[{"name": "http", "port": 80}], externalIPs=["192.0.2.1"], type="ClusterIP")
     found = views(page_of(node("n1"), address, endpoint_slice([endpoint("n1")])))
     assert found["default/web"].ports[0].labels == ("http 80/TCP",)
-
-
-def test_zones_are_those_of_the_labels_unless_there_are_too_many() -> None:
-    few = picture_with(node("n1", labels={ZONE: "b"}), node("n2", labels={ZONE: "a"}), node("n3"))
-    assert [name for name, _ in zones_of(few)] == ["a", "b"]
-    many = picture_with(*(node(f"n{number}", labels={ZONE: f"z{number}"}) for number in range(65)))
-    assert zones_of(many) == ()

@@ -14,7 +14,7 @@ from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.cluster import Picture
 from etpguard.objects import Key, Record, Reject, decode_item
-from etpguard.page import PageContents, zones_of
+from etpguard.page import PageContents
 from etpguard.report import Contents
 from tests.assess.build import Given, endpoint, endpoint_slice, node, picture_with, service
 
@@ -55,7 +55,7 @@ def contents_of(
         table=picture.nodes,
         advice=lambda assessment: (),
     )
-    page = PageContents(contents, zones_of(picture), advisor, "a test", MADE)
+    page = PageContents(contents, engine.zones, advisor, "a test", MADE)
     return replace(page, **more)
 
 

@@ -25,7 +25,6 @@ from etpguard.page import (
     render,
     service_views,
     why_not_remediated,
-    zones_of,
 )
 from etpguard.report import Contents
 from etpguard.settings import Address
@@ -126,7 +125,7 @@ class LivePage:
                 advice=_no_advice,
                 internal=list(self._internal.values()),
             ),
-            zones=zones_of(picture),
+            zones=self._engine.zones,
             advisor=self._advisor,
             source=self._source,
             made=rfc3339(time.time()),

@@ -25,6 +25,7 @@ from etpguard.assess.internal import InternalAssessment
 from etpguard.assess.node_states import ServiceStates
 from etpguard.assess.platforms import Platforms
 from etpguard.assess.probe import NotModelled
+from etpguard.assess.resilience import Zones
 from etpguard.assess.service_assessor import ServiceAssessor
 from etpguard.assess.service_verdict import Judge
 from etpguard.assess.state_cache import NodeStateCache
@@ -85,6 +86,11 @@ class Engine:
     def platforms(self) -> frozenset[str]:
         """The clouds and distributions of the nodes; see `assess.platforms`."""
         return self._platforms.present
+
+    @property
+    def zones(self) -> Zones:
+        """The nodes of each zone by name; none with more than `MAX_ZONES` zones, where one says little."""
+        return self._eligible.zones
 
     @property
     def planes(self) -> NodePlanes:

@@ -13,7 +13,6 @@ from etpguard.page.view import (
     Status,
     page_view,
     service_views,
-    zones_of,
 )
 
 __all__ = [
@@ -27,5 +26,4 @@ __all__ = [
     "render",
     "service_views",
     "why_not_remediated",
-    "zones_of",
 ]

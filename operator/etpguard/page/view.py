@@ -13,10 +13,9 @@ from msgspec.structs import replace
 
 from etpguard.assess import Assessment, Outcome
 from etpguard.assess.consumers.consumer import Advice
-from etpguard.assess.resilience import MAX_ZONES, Zones
-from etpguard.cluster import NodeTable, Picture
-from etpguard.objects import NODE, Key, Remediation
-from etpguard.objects.nodes import ZONE_LABEL
+from etpguard.assess.resilience import Zones
+from etpguard.cluster import NodeTable
+from etpguard.objects import Key, Remediation
 from etpguard.page.matrix import Cell, Mark, Matrix, PortRow, cell, matrix, port_rows
 from etpguard.report.contract import Contents, Json, coverage_report, report_assumptions, service_report
 from etpguard.report.internal import internal_report
@@ -189,15 +188,6 @@ class ServiceViews:
         """Forget all other Services."""
         wanted = set(keys)
         self._kept = {key: kept for key, kept in self._kept.items() if key in wanted}
-
-
-def zones_of(picture: Picture) -> Zones:
-    """The zones by name; none in a cluster with more than `MAX_ZONES`, where a zone says little."""
-    found: dict[str, int] = {}
-    for node in picture.store(NODE):
-        if zone := node.labels.get(ZONE_LABEL):
-            found[zone] = found.get(zone, 0) | picture.nodes.bit(node.metadata.name)
-    return tuple(sorted(found.items())) if len(found) <= MAX_ZONES else ()
 
 
 def service_views(page: PageContents, views: ServiceViews) -> Iterator[ServiceView]:

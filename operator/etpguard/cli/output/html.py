@@ -14,7 +14,6 @@ from etpguard.page import (
     recorded_statuses,
     render,
     why_not_remediated,
-    zones_of,
 )
 
 
@@ -23,7 +22,7 @@ def html(report: ClusterReport) -> str:
     page = PageContents(
         # The page shows the advice in its parts.
         contents=replace(report.contents(max_nodes=0), advice=lambda assessment: ()),
-        zones=zones_of(picture),
+        zones=report.assessed.engine.zones,
         advisor=report.assessed.advisor,
         source=report.assessed.loaded.where,
         made=rfc3339(time.time()),
