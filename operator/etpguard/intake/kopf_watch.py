@@ -1,15 +1,8 @@
 """Kopf as the pump of watch events: for each kind, one `on.event` handler turns each event into a message, and
 does nothing else.
 
-A run watches the kinds that the API server serves and that may be listed, out of:
-
-- always: Service, EndpointSlice, Node, Ingress, IngressClass, ServiceCoverage;
-- for remediation: CoveragePolicy, ClusterCoveragePolicy, NetworkPolicy, Namespace;
-- for the load balancer controllers, all optional: TargetGroupBinding, TargetGroupConfiguration,
-  IngressClassParams, LoadBalancerConfiguration, Gateway, GatewayClass (AWS); BackendConfig (GKE);
-  CiliumL2AnnouncementPolicy, CiliumBGPAdvertisement, CiliumBGPClusterConfig, CiliumBGPPeerConfig;
-  BGPAdvertisement, BGPPeer, IPAddressPool, L2Advertisement, ServiceBGPStatus, ServiceL2Status (MetalLB);
-  IngressRoute, IngressRouteTCP, IngressRouteUDP, TraefikService (Traefik); BGPConfiguration (Calico).
+A run watches the kinds of `assess.picture_for` that the API server serves and that may be listed, but no part of a
+resource (`Kind.subset`).
 
 `on.event` with a handler that returns None is the only kind of handler for which Kopf writes nothing to the
 object: no annotation, no status, no finalizer. kopf_settings lists what else Kopf is configured not to do.
