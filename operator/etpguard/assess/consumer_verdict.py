@@ -217,7 +217,7 @@ class ConsumerJudge:
             return None
         most = consumer.targets.max_targets if isinstance(consumer.targets, NodeTargets) else 0
         if 0 < most < eligible.bit_count():
-            return Reason("TargetsCapped", f"the controller registers at most {most} nodes")
+            return Reason("TargetsCapped", f"at most {most} of the nodes are targets")
         if isinstance(passes, NotModelled):
             return Reason("HealthCheckPortNotModelled", passes.detail)
         return None

@@ -123,7 +123,7 @@ def _why_absent(verdict: ConsumerVerdict) -> str:
     if isinstance(targets, PossibleNodes):
         return targets.reason.detail
     if isinstance(targets, NodeTargets) and 0 < targets.max_targets < verdict.eligible.bit_count():
-        return f"the controller registers at most {targets.max_targets} nodes, and nothing shows which of them"
+        return f"at most {targets.max_targets} of the nodes are targets, and nothing shows which of them"
     return _why_unknown(verdict)
 
 

@@ -94,6 +94,7 @@ def test_nodes_of_a_load_balancer_depend_on_its_controller(annotations: dict[str
 
 
 FINALIZER, GKE_CLASS = "gke.networking.io/", "networking.gke.io/"
+INTERNAL = "networking.gke.io/load-balancer-type"
 POD_NODES, ALL_NODES, READY_NODES = "a", "abc", "ab"
 
 
@@ -221,3 +222,27 @@ def test_the_second_family_has_rules_of_its_own() -> None:
 def test_sctp_is_not_served() -> None:
     subject = service(ports=[port(protocol="SCTP")])
     assert seen(subject, endpoints("a", protocol="SCTP"), *nodes("gce"))[:2] == UNSERVED
+
+
+@pytest.mark.parametrize(
+    ("finalizer", "fields", "code"),
+    [
+        pytest.param("l4-ilb-v1", {}, "TargetsCapped", id="internal on instance groups"),
+        pytest.param(
+            None, {"loadBalancerClass": f"{GKE_CLASS}l4-regional-internal-legacy"}, "TargetsCapped", id="by class"
+        ),
+        pytest.param(None, {"annotations": {INTERNAL: "Internal"}}, "BackendNotKnown", id="by annotation"),
+        pytest.param("l4-netlb-v2", {}, "", id="external"),
+        pytest.param("l4-netlb-v1", {"annotations": {INTERNAL: "Internal"}}, "", id="the finalizer first"),
+        pytest.param(None, {}, "", id="external by default"),
+    ],
+)
+def test_an_internal_load_balancer_without_subsetting_has_a_limit(
+    finalizer: str | None, fields: Json, code: str
+) -> None:
+    """Google Cloud documentation, "Create an internal load balancer"."""
+    subject = service(**fields)
+    subject["metadata"]["finalizers"] = [f"{FINALIZER}{finalizer}"] if finalizer else []
+    few = [subject, endpoints("n0"), *nodes("gce", *(f"n{i}" for i in range(250)))]
+    assert seen(*few)[:2] == SERVED
+    assert seen(*few, node("n250", "gce://n250"))[:2] == (("Unknown", code) if code else SERVED)

@@ -125,6 +125,7 @@ class GkeLoadBalancer(BaseFamily):
         targets = NodeTargets(
             rule,
             standard_check(service),
+            _most_targets(service),
             none_healthy=NoneHealthy.SENDS_TO_ALL,
             no_target=none,
             otherwise=otherwise,
@@ -156,12 +157,27 @@ def _backend(service: Service) -> tuple[NodeRule, Otherwise | None]:
             return rule, _draining(rule)
     if (by_its_class := _BY_CLASS.get(service.spec.load_balancer_class or "")) is not None:
         return by_its_class, _draining(by_its_class)
-    internal = any(service.annotations.get(key, "").lower() == "internal" for key in _INTERNAL)
     if _BACKEND_SERVICE in service.annotations:
-        if internal:
+        if _is_internal(service):
             return SUBSET_NODES, _DRAINED_TOO
         return INSTANCE_GROUP_NODES, Otherwise(SUBSET_NODES, _BACKEND_NOT_KNOWN)
     return CLOUD_NODES, Otherwise(SUBSET_NODES, _BACKEND_NOT_KNOWN)
+
+
+def _is_internal(service: Service) -> bool:
+    return any(service.annotations.get(key, "").lower() == "internal" for key in _INTERNAL)
+
+
+def _most_targets(service: Service) -> int:
+    """Google Cloud documentation, "Create an internal load balancer": without subsetting, it sends to 250 nodes at
+    most. 0 for no limit."""
+    if found := next((one for one in _BY_FINALIZER if one in service.finalizers), ""):
+        internal = found.endswith("l4-ilb-v1")
+    elif chosen := service.spec.load_balancer_class:
+        internal = chosen.endswith("internal-legacy")
+    else:
+        internal = _is_internal(service) and _BACKEND_SERVICE not in service.annotations
+    return 250 if internal else 0
 
 
 def _by_target_pool(service: Service) -> bool:
