@@ -23,6 +23,7 @@ from devcluster.tcp_proxy import TcpProxy
 from etpguard.app.timing import OperatorTiming
 from etpguard.intake.timing import ListTiming
 from etpguard.objects import ENDPOINT_SLICE, INGRESS, NODE, SERVICE, SERVICE_COVERAGE, Key
+from etpguard.objects.policies import COVERAGE_POLICY
 from etpguard.publish.settings import PublishSettings
 from tests.app.harness import (
     INGRESS_RULES,
@@ -35,7 +36,7 @@ from tests.app.harness import (
     wait_same,
 )
 from tests.app.spawned import Spawned
-from tests.publish.stage import install_crd
+from tests.remediate.stage import install_crds
 
 pytestmark = pytest.mark.controlplane
 
@@ -46,6 +47,10 @@ def own() -> Iterator[Cluster]:
     with devcluster.start() as cluster:
         cluster.call("POST", "/api/v1/namespaces", {"metadata": {"name": "faults"}})
         yield cluster
+
+
+POLICY = {"apiVersion": COVERAGE_POLICY.api_version, "kind": COVERAGE_POLICY.name}
+POLICIES = f"/apis/{COVERAGE_POLICY.api_version}/namespaces/default/{COVERAGE_POLICY.plural}"
 
 
 def services(cluster: Cluster) -> str:
@@ -252,16 +257,18 @@ def test_etcd_restored_from_a_backup() -> None:
         publish=PublishSettings(report_interval=1.0),
     )
     settings = {"write_conditions": True, "write_reports": True, "hold": 0.0, "hold_urgent": 0.0}
-    settings["condition_interval"] = 1.0
+    settings |= {"condition_interval": 1.0, "remediation": True}
     path = "/api/v1/namespaces/default/services"
     with devcluster.start() as cluster, the_case(cluster, "default") as service:
-        install_crd(cluster)
+        install_crds(cluster)
         for name in ("changed", "deleted"):
             cluster.call("POST", path, node_port_service(name))
+        cluster.call("POST", POLICIES, {**POLICY, "metadata": {"name": "watched"}, "spec": {"mode": "Observe"}})
         backup = cluster.backup_etcd()
         with Running(cluster.kubeconfig, timing, lease_namespace="default", **settings) as running:
             running.wait_fresh()
             wait_reported_everywhere(running, cluster, {service: 2.0, "changed": 0.0, "deleted": 0.0})
+            wait_matched(cluster, 3)
 
             pod(cluster, "default", "nginx-2", "default-node2", {"app": service}, ip="10.0.2.1")
             pod(cluster, "default", "changed-1", "default-node1", {"app": "changed"}, ip="10.0.1.2")
@@ -276,12 +283,24 @@ def test_etcd_restored_from_a_backup() -> None:
             cluster.restore_etcd(backup)
             assert int(cluster.call("GET", path)["metadata"]["resourceVersion"]) < before
             wait_reported_everywhere(running, cluster, {service: 2.0, "changed": 0.0, "deleted": 0.0})
+            wait_matched(cluster, 3)
             running.wait_fresh()
             cluster.call("POST", path, node_port_service("after"))
             wait_for(lambda: "default/after" in running.held(SERVICE), 60, "the watch to deliver")
             wait_reported_everywhere(
                 running, cluster, {service: 2.0, "changed": 0.0, "deleted": 0.0, "after": 0.0}
             )
+
+
+def wait_matched(cluster: Cluster, number: int) -> None:
+    """Until the status of the policy counts so many Services."""
+
+    def matched() -> int | None:
+        [policy] = cluster.call("GET", POLICIES)["items"]
+        found: int | None = policy.get("status", {}).get("matchedServices")
+        return found
+
+    wait_for(lambda: matched() == number, 60, "the status of the policy")
 
 
 def wait_reported_everywhere(

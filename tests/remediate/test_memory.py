@@ -76,6 +76,22 @@ def test_nor_does_it_once_the_new_service_was_read() -> None:
     assert given.departed("u1", at=3.0) == [spent()]  # the picture is behind
 
 
+def test_a_restore_of_etcd_undoes_what_was_seen_and_not_what_was_spent() -> None:
+    given = Remembering()
+    given.memory.note(KEY, spent(), 9, "u1", 9)
+    given.services("u1")
+    service = given.picture.get(SERVICE, KEY)
+    assert service is not None
+    given.picture.store(SERVICE_COVERAGE).begin_list(3)
+    given.picture.store(SERVICE_COVERAGE).end_list(3, set())
+    assert given.memory.behind(service)
+    assert given.memory.remediation(KEY) == spent()
+    given.memory.etcd_restored()
+    assert not given.memory.behind(service)
+    assert given.memory.remediation(KEY) is None
+    assert given.departed("u1", at=1.0) == [spent()]
+
+
 @pytest.mark.parametrize(
     ("list_version", "known"),
     [

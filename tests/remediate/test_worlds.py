@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Generator
 from typing import Any
 
@@ -18,7 +19,7 @@ from etpguard.remediate.gather import Gatherer
 from etpguard.remediate.ownership import MANAGER
 from etpguard.remediate.reread import ServiceReader
 from tests.remediate.model_api import Json, Killed
-from tests.remediate.test_machine import MOST, ROLLBACKS, World
+from tests.remediate.test_machine import MOST, PER_SECONDS, ROLLBACKS, World
 
 POLICY = (COVERAGE_POLICY.plural, "default", "opt-in")
 
@@ -304,6 +305,26 @@ def test_a_report_that_is_deleted_is_made_again_at_once_with_what_memory_knows()
     for _ in range(6):
         world.quiet_round()
     assert policy_of(world) == "Local"
+
+
+def test_after_a_restore_of_etcd_the_service_is_remediated_again_within_the_budget() -> None:
+    """Versions start over, so none that was seen before says that the picture is behind."""
+    world = World()
+    world.begin()
+    world.outcomes |= dict.fromkeys("bc", Outcome.Covered)
+    backup, version = copy.deepcopy(world.api.objects), world.api._version
+    for _ in range(200):
+        world.api.touch(("services", "default", "b"))
+    world.sync_all()
+    world.traffic_is_lost_for_long("a", Outcome.Outage)
+    assert policy_of(world) == "Cluster"
+    applied = world.now
+    world.api.objects, world.api._version = backup, version
+    world.remediator.etcd_restored()
+    while policy_of(world) == "Local":
+        world.quiet_round()
+        assert world.now < applied + 2 * PER_SECONDS
+    assert world.now >= applied + PER_SECONDS - 60, "what was spent is spent"
 
 
 def test_a_rebuilt_record_spends_nothing_and_takes_no_time_from_a_field_manager() -> None:

@@ -126,7 +126,7 @@ class Operator:
             corrections=Corrections(self.metrics.correction, self._supervisor.watch_misses_events),
             observe=self.metrics.verdict,
             watch_relisted=self._resync.watch_relisted,
-            etcd_restored=self._supervisor.etcd_restored,
+            etcd_restored=self._etcd_restored,
             scope=settings.scope,
             failures=failures,
         )
@@ -274,6 +274,11 @@ class Operator:
     async def _follow_options(self) -> None:
         assessing = self._assessing
         await follow(self._settings, self._connection, assessing.consumer_options, assessing.use_options)
+
+    def _etcd_restored(self) -> None:
+        self._supervisor.etcd_restored()
+        if self._writing:
+            self._writing.etcd_restored()
 
     def _stale(self) -> str | None:
         """Why nothing may be written, and why the metrics may be out of date."""

@@ -141,6 +141,10 @@ class Writing:
         """The parts that act on assessments."""
         return (self._publisher, self._remediation) if self._remediation else (self._publisher,)
 
+    def etcd_restored(self) -> None:
+        if self._remediation:
+            self._remediation.etcd_restored()
+
     @property
     def leader(self) -> str:
         """The replica that writes, in words."""

@@ -90,6 +90,11 @@ class RemediationController:
             self._gatherer.note(changed)
         self._woken.set()
 
+    def etcd_restored(self) -> None:
+        """Forget what was read and written of a history that is undone; what was spent stays spent."""
+        self._reader.etcd_restored()
+        self._remembered_term = None
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop`. It raises no error of the API server."""
         while not stop.is_set():

@@ -71,6 +71,12 @@ class RemediationMemory:
             self._former[service_uid] = remediation
         self._seen[key] = _Seen(service_uid, service_version, report_version, remediation, now)
 
+    def etcd_restored(self) -> None:
+        """Versions start over, so only the picture counts. What was spent stays spent."""
+        for seen in self._seen.values():
+            self._depart(seen, self._clock())
+        self._seen.clear()
+
     def former(self, service: Service) -> Remediation | None:
         """The last record that was seen of this very Service, whatever became of its report."""
         return self._former.get(service.uid)

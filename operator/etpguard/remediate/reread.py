@@ -96,6 +96,10 @@ class ServiceReader:
             if remediation := report.remediation:
                 self._memory.note(report.key, remediation, report.version, remediation.service_uid, 0)
 
+    def etcd_restored(self) -> None:
+        """What was read before counts no more: the versions of objects start over."""
+        self._memory.etcd_restored()
+
     async def rules(self, key: Key) -> Rules:
         """What applies to the Services of a namespace, also what no watch has shown yet. Raises Changed where a
         kind of policy is not served any more: that is no sign that its policies were deleted."""
