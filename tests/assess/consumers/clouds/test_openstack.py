@@ -16,6 +16,7 @@ from etpguard.assess.evidence import Evidence
 from tests.assess.consumers.checks import settings_of
 from tests.assess.consumers.worlds import Json, Seen, endpoints, node, nodes, port, seen, service, world
 
+OVH_OLDER = "service.beta.kubernetes.io/ovh-loadbalancer-"
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 ADDRESS = [{"ip": "203.0.113.7"}]
 SAFE = Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc")
@@ -46,6 +47,16 @@ NOT_UNDERSTOOD = Seen("Unknown", "InvalidAnnotation", "abc", "bc")
             {MONITOR: "true", OVH_CLASS: "iolb"},
             Seen("Unknown", "ControllerNotModelled", "abc", "bc"),
             id="OVHcloud's other load balancer",
+        ),
+        pytest.param(
+            {MONITOR: "true", f"{OVH_OLDER}proxy-protocol": "v2"},
+            Seen("Unknown", "ControllerNotModelled", "abc", "bc"),
+            id="OVHcloud's older load balancer, without a class",
+        ),
+        pytest.param(
+            {MONITOR: "true", OVH_CLASS: "octavia", f"{OVH_OLDER}proxy-protocol": "v2"},
+            SAFE,
+            id="OVHcloud with Octavia, beside an annotation of the older one",
         ),
     ],
 )

@@ -5,7 +5,7 @@ The rules come from cloud-provider-openstack c453fb7; the numbers are lines of p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
@@ -29,6 +29,7 @@ NODE_SELECTOR = f"{_PREFIX}node-selector"
 PROXY_PROTOCOL = f"{_PREFIX}proxy-protocol"
 FORWARDED_FOR = f"{_PREFIX}x-forwarded-for"
 OVH_CLASS = "loadbalancer.ovhcloud.com/class"
+_OVH_OLDER = "service.beta.kubernetes.io/ovh-loadbalancer-"
 
 _NOT_SHOWN = "no API object shows create-monitor of the cloud config (default false)"
 _BOTH = (
@@ -95,9 +96,8 @@ def _targets(service: Service) -> Targets:
     if len(selector := annotations.get(NODE_SELECTOR, "")) > MAX_LENGTH:
         return unreadable(NODE_SELECTOR, selector, CLOUD_NODES, "It is too long for etpguard")
     rule = replace(CLOUD_NODES, requirements=_requirements(selector))
-    if annotations.get(OVH_CLASS, "octavia") != "octavia":
-        detail = f"{OVH_CLASS} is {annotations[OVH_CLASS][:60]!r}, a load balancer that is not modelled"
-        return PossibleNodes(CLOUD_NODES, Reason("ControllerNotModelled", detail))
+    if other := _another_balancer_of_ovh(annotations):
+        return PossibleNodes(CLOUD_NODES, Reason("ControllerNotModelled", other))
     if conflict := _conflict(service):
         return PossibleNodes(rule, conflict)
     match annotations.get(MONITOR):
@@ -111,6 +111,21 @@ def _targets(service: Service) -> Targets:
         case other:
             effect = f'Only "true" and "false" are, so create-monitor decides, and {_NOT_SHOWN}. {_BOTH}'
             return unreadable(MONITOR, other, rule, effect)
+
+
+def _another_balancer_of_ovh(annotations: Mapping[str, str]) -> str:
+    """Why the load balancer is not Octavia, or may not be. OVHcloud documentation, "Expose your applications using
+    OVHcloud Public Cloud Load Balancer": up to Kubernetes 1.31, only the class octavia gives Octavia."""
+    chosen = annotations.get(OVH_CLASS)
+    if chosen is not None:
+        shown = f"{OVH_CLASS} is {chosen[:60]!r}, a load balancer that is not modelled"
+        return "" if chosen == "octavia" else shown
+    if mark := min((key for key in annotations if key.startswith(_OVH_OLDER)), default=""):
+        return (
+            f"the annotation {mark[:253]} is for the older load balancer of OVHcloud, which is not modelled. It "
+            f"serves the Service in clusters up to Kubernetes 1.31 if {OVH_CLASS} is not octavia"
+        )
+    return ""
 
 
 _UNDECIDED = frozenset({"HealthMonitorNotKnown", "InvalidAnnotation"})
