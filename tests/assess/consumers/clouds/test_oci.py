@@ -88,6 +88,15 @@ def test_a_udp_port_fails_the_tcp_ports_of_type_lb_too() -> None:
     assert seen(both, *slices, *nodes("oci")).reason == "ProtocolNotServed"
 
 
+@pytest.mark.parametrize("kind", ["nlb", "lb"])
+def test_an_sctp_port_fails_the_whole_service(kind: str) -> None:
+    """1194 getListenersNetworkLoadBalancer, 1095 getListenersOciLoadBalancer."""
+    both = service(annotations={TYPE: kind}, ports=[port(), port("sctp", 81, 30081, "SCTP")])
+    slices = [endpoints("a"), endpoints("a", ports=["sctp"], protocol="SCTP")]
+    for name in ("http", "sctp"):
+        assert seen(both, *slices, *nodes("oci"), port_name=name)[:2] == ("Unknown", "ProtocolNotServed")
+
+
 @pytest.mark.parametrize(
     ("annotations", "expected"),
     [

@@ -119,8 +119,9 @@ def is_network(service: Service) -> bool:
 def _targets(service: Service) -> Targets:
     """876-925 getHealthChecker. load_balancer.go:497-533: a full label selector. Each type has its own key, and
     the key of the other type has no effect. load_balancer_util.go:727: a UDP port fails the whole Service on a
-    load balancer. 684: so does a sessionAffinity. A network load balancer without a healthy backend sends
-    nowhere (isFailOpen is false by default, by the OCI documentation)."""
+    load balancer. 1194: so does one of SCTP on a network load balancer; for type lb, the listener would have that
+    protocol, which OCI does not know (1095). 684: so does a sessionAffinity. A network load balancer without
+    a healthy backend sends nowhere (isFailOpen is false by default, by the OCI documentation)."""
     network = is_network(service)
     key = _selector_key(service)
     written = service.annotations.get(key, "")
@@ -136,6 +137,10 @@ def _targets(service: Service) -> Targets:
             "the Service has a UDP port, which a load balancer of type lb does not support. With the annotation "
             f"{TYPE}: nlb, the load balancer serves UDP"
         )
+        return UnknownOutcome(refused("ProtocolNotServed", cause), rule)
+    odd = next((port.transport for port in service.ports if port.transport not in ("TCP", "UDP")), "")
+    if odd:
+        cause = f"the Service has a port of the protocol {odd}, which no load balancer of Oracle Cloud supports"
         return UnknownOutcome(refused("ProtocolNotServed", cause), rule)
     if affinity := refused_affinity(service, rule):
         return affinity
