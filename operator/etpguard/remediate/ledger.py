@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from etpguard.assess import Assessment, Outcome
+from etpguard.assess import Assessment
 from etpguard.objects import Key, Remediation, times
 from etpguard.objects.policies import Budget, CoveragePolicy, TriggerIf
 from etpguard.remediate import breakers
@@ -19,10 +19,6 @@ from etpguard.remediate.spent import IntentAges
 
 Spent = dict[tuple[str, float], float]
 """By Service uid and recorded time: when an intent counts."""
-
-_LOST = frozenset({Outcome.Blackhole, Outcome.NoTargets, Outcome.Outage})
-"""What the breaker of the operator counts although no policy selects it: a label that excludes all nodes from load
-balancers is a common cause like any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,12 +153,15 @@ class LedgerKeeper:
     def _by_namespace(self, needy: Collection[Key], monotonic: float, wall: float) -> dict[str, Share]:
         """What counts for the operator's circuit breaker in each namespace: its own Services in full, and of every
         other namespace at most half of what the breaker allows. Where that is none, other namespaces count one
-        each if they are two or more. So no single other namespace can open it."""
+        each if they are two or more. So no single other namespace can open it.
+
+        A Service that loses requests counts although no policy selects it: a label that excludes all nodes from
+        load balancers is a common cause like any other."""
         of = len(self._assessments)
         most = breakers.most(self._limits.breaker, of)
         counts: dict[str, int] = defaultdict(int)
         for key, assessment in self._assessments.items():
-            counts[key.namespace] += key in needy or assessment.outcome in _LOST
+            counts[key.namespace] += key in needy or assessment.outcome.loses_requests
         affected = sum(many > 0 for many in counts.values())
         cap = most // 2
         capped = sum(min(many, cap) for many in counts.values())
@@ -179,7 +178,7 @@ class LedgerKeeper:
     def _losing_beside(self, needy: Collection[Key]) -> int:
         """How many Services lose traffic, apart from those that the policies select."""
         return sum(
-            assessment.outcome in _LOST and key not in needy for key, assessment in self._assessments.items()
+            assessment.outcome.loses_requests and key not in needy for key, assessment in self._assessments.items()
         )
 
 

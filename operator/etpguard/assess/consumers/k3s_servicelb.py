@@ -94,7 +94,7 @@ class K3sServiceLB(BaseFamily):
             yield _look(service)
         if verdict.outcome is Outcome.NoTargets:
             yield from _label(verdict, nodes)
-        if verdict.outcome in (Outcome.NoTargets, Outcome.Blackhole, Outcome.Outage):
+        if verdict.outcome.loses_requests:
             yield spread(service, "every node that ServiceLB uses")
             yield cluster(service, ClientIP.LOST)
 

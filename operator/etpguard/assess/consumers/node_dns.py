@@ -46,7 +46,7 @@ class IstioGateways(BaseFamily):
             yield from _of_each_port(service, "istiod", _selected(service.annotations[NODE_SELECTOR]), how)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
-        if verdict.outcome in (Outcome.Blackhole, Outcome.Outage, Outcome.NoTargets, Outcome.Unknown):
+        if verdict.outcome.loses_requests or verdict.outcome is Outcome.Unknown:
             yield Advice(
                 f"Let {NODE_SELECTOR} select only nodes with a pod of the gateway",
                 "Bind the pods to the same labels by nodeSelector, and run one on each of these nodes.",

@@ -165,8 +165,8 @@ class Cilium(BaseFamily):
             yield replace(consumer, reads=lease_keys(service))  # a Lease may show that it is announced by L2
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
-        bad = (Outcome.Blackhole, Outcome.Outage, Outcome.NoTargets, Outcome.Unknown)
-        if verdict.outcome not in bad or verdict.reason.code == "NoAddress":
+        bad = verdict.outcome.loses_requests or verdict.outcome is Outcome.Unknown
+        if not bad or verdict.reason.code == "NoAddress":
             return
         if verdict.consumer.controller == L2:
             names = ", ".join(named(nodes)) or "NODE"

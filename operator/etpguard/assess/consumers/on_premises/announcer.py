@@ -55,7 +55,7 @@ class Announcer(BaseFamily):
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.reason.code == "NoAddress":
             return
-        if verdict.outcome in (Outcome.NoTargets, Outcome.Blackhole, Outcome.Outage, Outcome.Unknown):
+        if verdict.outcome.loses_requests or verdict.outcome is Outcome.Unknown:
             yield from strict_arp(verdict)
             yield spread(service, "every node that may announce the address")
             yield cluster(service, ClientIP.LOST)
