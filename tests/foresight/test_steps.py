@@ -128,9 +128,31 @@ def test_a_drain_that_a_budget_blocks_deletes_no_node() -> None:
 
 def test_the_cluster_autoscaler_leaves_a_node_that_it_cannot_empty() -> None:
     drain = Drain(("a",), by=By.CLUSTER_AUTOSCALER)
-    blocked = forecast(cluster(*ONE, objects=[*deployment(1), budget(0)]), drain)
-    assert seen(blocked) == "unchanged"
+    other = pod("other", "a", labels={"app": "other"})
+    objects = [*deployment(1), budget(0, labels={"app": "other"}), other]
+    blocked = forecast(cluster(*ONE, objects=objects), drain)
+    assert seen(blocked) == "unchanged", "it evicts none of the pods"
+    assert [each.pod.name for each in blocked.blocked] == ["other"]
+    assert blocked.warnings == ["the cluster autoscaler does not drain node a, so nothing happens there"]
     assert seen(forecast(cluster(*TWO), drain)).endswith("| TargetsUnhealthy .. Covered"), "the node is deleted"
+
+
+def test_the_cluster_autoscaler_leaves_a_node_whose_pods_have_no_other_place() -> None:
+    only: Json = {"nodeSelector": {"pool": "ingress"}}
+    nodes = [node("a", labels={"pool": "ingress"}), *NODES[1:]]
+    pods = (pod("p1", "a", **only),)
+    objects = [*nodes, service(), endpoints(pods), *pods, *alb(), *deployment(1)]
+    found = forecast(objects, Drain(("a",), By.CLUSTER_AUTOSCALER))
+    assert seen(found) == "unchanged"
+    assert found.assumptions == [
+        "no other node admits 1 of the pods of node a, so the cluster autoscaler does not drain it"
+    ]
+    assert seen(forecast(objects, Drain(("a",), By.KARPENTER))) != "unchanged", "it adds a node"
+    more = (*pods, pod("p2", "b"))
+    objects = [*nodes, service(), endpoints(more), *more, *alb(), *deployment(2)]
+    phases = phases_of(forecast(objects, Drain(("a", "b"), By.CLUSTER_AUTOSCALER)))
+    assert phases is not None
+    assert phases.because == ["pod shop/p2 is evicted from node b"], "node a stays as it is"
 
 
 def test_without_readable_budgets_each_eviction_may_be_refused() -> None:

@@ -314,11 +314,16 @@ def test_the_cluster_autoscaler_leaves_a_node_whose_pods_find_no_place() -> None
     pods = [pod("p1", "a", **NO_OTHER_NODE), pod("p2", "a", **NO_OTHER_NODE)]
     found = forecast(cluster(*pods, objects=[budget(1)]), Drain(("a",), by=By.CLUSTER_AUTOSCALER))
     assert seen(found) == "unchanged", "a pod stays on the node in each case"
-    assert found.warnings == ["the drain is blocked, so the nodes are not deleted"]
+    assert found.warnings == ["the cluster autoscaler does not drain node a, so nothing happens there"]
     pods = [pod("p1", "a", **APART), pod("p2", "b", **APART)]
     objects = [node("a"), node("b"), service(), endpoints(pods), *pods, *alb(), *deployment(2), budget(1)]
     found = forecast(objects, Drain(("a", "b"), by=By.CLUSTER_AUTOSCALER))
-    assert seen(found) == "Covered | TargetsUnhealthy .. Covered | TargetsUnhealthy .. Covered"
+    assert seen(found) == "unchanged", "the pod of each node keeps the other one away"
+    objects += [node("c")]
+    found = forecast(objects, Drain(("a", "b"), by=By.CLUSTER_AUTOSCALER))
+    assert found.warnings == ["the cluster autoscaler does not drain node b, so nothing happens there"]
+    assert any(text.startswith("no other node admits 1 of the pods of node b") for text in found.assumptions)
+    assert seen(found).endswith("| TargetsUnhealthy .. Covered"), "node c takes the pod of node a"
 
 
 def test_a_budget_waits_for_the_replacements_of_its_own_pods() -> None:

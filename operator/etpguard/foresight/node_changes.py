@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from etpguard.foresight.simulation import Simulation, extended
 from etpguard.objects import NODE, Key, Node
 from etpguard.objects.disruption_budgets import POD_DISRUPTION_BUDGET, PodDisruptionBudget
 from etpguard.objects.nodes import NodeSpec, Taint
+from etpguard.objects.text import listed_nodes
 
 _AUTOSCALER = Taint(AUTOSCALER_TAINT, "NoSchedule")
 _EITHER = (
@@ -54,8 +56,12 @@ def lose(simulation: Simulation, change: Lose) -> None:
 def drain(simulation: Simulation, change: Drain) -> None:
     """Evict the pods as far as budgets let it. Delete the nodes if the change says so and nothing blocks it."""
     nodes = simulation.nodes(change.nodes)
-    gone = frozenset.intersection(*(each.gone for each in simulation.alternatives))
-    on_nodes = [(name, [p for p in simulation.pods.on(name) if p.key not in gone]) for name in change.nodes]
+    if change.by is By.CLUSTER_AUTOSCALER:
+        nodes = _drained_by_autoscaler(simulation, change, nodes)
+        if not nodes:
+            return
+    names = [node.metadata.name for node in nodes]
+    on_nodes = _staying(simulation, nodes)
     found = evictions(change, on_nodes, _budgets(simulation))
     simulation.blocked += found.blocked
     marked = [_marked(node, change.by) for node in nodes]
@@ -66,11 +72,6 @@ def drain(simulation: Simulation, change: Drain) -> None:
     scheduling = simulation.scheduling(free | limited)
     in_turn = [_in_turn(each, scheduling) for each in found.limited]
     held = tuple(Choice(each.keys, each.go, each.go) for each in in_turn if not each.complete)
-    # It looks for a place for each pod first, and leaves a node without a mark where it finds none.
-    spared = change.by is By.CLUSTER_AUTOSCALER and (not found.complete or bool(held))
-    if spared:
-        simulation.world.put(NODE, nodes)
-        scheduling = simulation.scheduling(free | limited)
     going = free.union(*(each.keys for each in in_turn if each.complete))
     deletes = change.deletes and found.complete and not held
     replacing_free = new_pods(each.replacement() for each in found.free if _is_replaced(each))
@@ -101,8 +102,7 @@ def drain(simulation: Simulation, change: Drain) -> None:
     at_first = [Choice(frozenset(p.key for p in e.pods), e.at_once, e.at_once) for e in found.limited]
     first = [extended(each, free, (*choices, *at_first)) for each in simulation.alternatives]
     everything = [extended(each, going, (*choices, *held), replacing) for each in simulation.alternatives]
-    unchanged = list(simulation.alternatives) if held and spared else []
-    during = [*unchanged, *(replace(each, new=()) for each in first)]
+    during = [replace(each, new=()) for each in first]
     stuck: list[Alternative] = []
     if found.limited:
         during += [extended(each, going, (*choices, *held), replacing_limited) for each in simulation.alternatives]
@@ -111,7 +111,7 @@ def drain(simulation: Simulation, change: Drain) -> None:
         simulation.assumptions[each.sentence] = None
     services = changed | simulation.evaluator.touched_by([*during, *everything])
     simulation.evaluator.during(services, during, scheduling)
-    if change.by is By.CLUSTER_AUTOSCALER and not spared:
+    if change.by is By.CLUSTER_AUTOSCALER:
         # Cloud providers may keep a tainted node until something else makes them look; see `pod_ends`.
         with _unmarked(simulation, nodes, marked):
             simulation.evaluator.during(services, during, scheduling)
@@ -121,7 +121,7 @@ def drain(simulation: Simulation, change: Drain) -> None:
             simulation.evaluator.settled(services, simulation.alternatives, scheduling)
     if deletes:
         simulation.evaluator.settled(services, stuck, scheduling)
-        simulation.remove_nodes(nodes, change.nodes)
+        simulation.remove_nodes(nodes, names)
         later = simulation.world.refresh()
         keys = frozenset(pod.key for _, on_node in on_nodes for pod in on_node)
         simulation.keep([extended(each, gone=keys) for each in everything])
@@ -131,7 +131,52 @@ def drain(simulation: Simulation, change: Drain) -> None:
         simulation.warnings.append(_EITHER)
     elif change.deletes:
         simulation.warnings.append("the drain is blocked, so the nodes are not deleted")
-    simulation.keep([*unchanged, *everything, *stuck])
+    simulation.keep([*everything, *stuck])
+
+
+def _drained_by_autoscaler(simulation: Simulation, change: Drain, nodes: Sequence[Node]) -> list[Node]:
+    """Those of the nodes that the cluster autoscaler drains, one after the other. It does nothing to a node with a
+    pod that blocks it, or that no other node admits: cluster-autoscaler/simulator/cluster.go SimulateNodeRemoval,
+    NoPlaceToMovePods."""
+    found = evictions(change, _staying(simulation, nodes), _budgets(simulation))
+    shut = {each.node for each in found.blocked if not each.stays}
+    moving: dict[str, list[NewPod]] = defaultdict(list)
+    moved = [*found.free, *found.doubtful, *(pod for each in found.limited for pod in each.pods)]
+    for each in moved:
+        new = each.replacement() if _is_replaced(each) else None
+        if new is not None:
+            moving[each.node].append(new)
+    drained: list[Node] = []
+    taken: list[tuple[NewPod, str]] = []
+    for node in nodes:
+        name = node.metadata.name
+        if name in shut:
+            continue
+        closed = {name, *(each.metadata.name for each in drained)}
+        simulation.world.put(NODE, [_marked(each, change.by) for each in (*drained, node)])
+        scheduling = simulation.scheduling(frozenset(each.key for each in moved if each.node in closed))
+        simulation.world.put(NODE, nodes)
+        found_places = scheduling.places(moving[name], taken)
+        homeless = len(moving[name]) - len(found_places)
+        if homeless:
+            shut.add(name)
+            what = f"no other node admits {homeless} of the pods of node {name}"
+            simulation.assumptions[f"{what}, so the cluster autoscaler does not drain it"] = None
+        else:
+            drained.append(node)
+            taken += found_places
+    if shut:
+        simulation.blocked += [each for each in found.blocked if each.node in shut]
+        left = listed_nodes([name for name in change.nodes if name in shut])
+        simulation.warnings.append(f"the cluster autoscaler does not drain {left}, so nothing happens there")
+    return drained
+
+
+def _staying(simulation: Simulation, nodes: Sequence[Node]) -> list[tuple[str, list[Seen]]]:
+    """The pods of the nodes that are not surely gone."""
+    gone = frozenset.intersection(*(each.gone for each in simulation.alternatives))
+    names = [node.metadata.name for node in nodes]
+    return [(name, [pod for pod in simulation.pods.on(name) if pod.key not in gone]) for name in names]
 
 
 @contextmanager

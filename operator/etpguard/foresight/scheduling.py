@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -126,10 +126,14 @@ class Scheduling:
 
     def placed(self, pods: Iterable[NewPod]) -> list[NewPod]:
         """Those of the new pods that find a node, if they are created one after the other."""
-        taken: list[tuple[NewPod, str]] = []
+        return [pod for pod, _ in self.places(pods)]
+
+    def places(self, pods: Iterable[NewPod], taken: Sequence[tuple[NewPod, str]] = ()) -> list[tuple[NewPod, str]]:
+        """The same with their nodes, beside new pods that run on `taken`."""
+        found: list[tuple[NewPod, str]] = []
         for pod in sorted(pods, key=lambda pod: len(self.admitted(pod))):
-            taken += [(pod, name) for name in self.beside(pod, taken)[:1]]
-        return [pod for pod, _ in taken]
+            found += [(pod, name) for name in self.beside(pod, [*taken, *found])[:1]]
+        return found
 
     def rivals(self, pod: NewPod, taken: Iterable[tuple[NewPod, str]]) -> Rivals:
         """The topology domains in which the pod cannot run because of the new pods that run on `taken`: by their
