@@ -88,12 +88,13 @@ do kubectl get --raw "$path" && echo || true; done > dump.json
 ```
 
 It prints an error on stderr for each kind that the API server does not serve, and for each object that does not
-exist. Most outcomes do not depend on these. But the file does not say that there are no such objects, as a file
-of `etpguard dump` does. So if an outcome depends on a kind that is not in the file, it is `Unknown`. A Service
-without a known consumer stays `Uncovered`, unless the file has no Ingress but an IngressClass of the AWS Load
-Balancer Controller, or the Service has an annotation for an Ingress controller. A warning names the missing kinds
-in all these cases. A load balancer that only an annotation or the providerIDs of the nodes show counts as that of
-the cloud, although the file may lack objects of MetalLB, Cilium or Calico.
+exist. Where the API server serves a kind in another version alone, as Cilium before 1.18 does (`v2alpha1`), put
+that version into the path. Most outcomes do not depend on these. But the file does not say that there are no
+such objects, as a file of `etpguard dump` does. So if an outcome depends on a kind that is not in the file, it
+is `Unknown`. A Service without a known consumer stays `Uncovered`, unless the file has no Ingress but an
+IngressClass of the AWS Load Balancer Controller, or the Service has an annotation for an Ingress controller. A
+warning names the missing kinds in all these cases. A load balancer that only an annotation or the providerIDs
+of the nodes show counts as that of the cloud, although the file may lack objects of MetalLB, Cilium or Calico.
 """
 
 NONE = "–"

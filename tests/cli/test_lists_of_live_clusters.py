@@ -17,7 +17,8 @@ from etpguard.kube.connection import Connection
 from etpguard.kube.errors import Forbidden, NotServed
 from etpguard.kube.lists import Listing
 from etpguard.objects import AnyKind, Key, Reach, decode_item
-from etpguard.objects.gateways import GATEWAY
+from etpguard.objects.cilium import CILIUM_BGP_ADVERTISEMENT
+from etpguard.objects.gateways import GATEWAY, LOAD_BALANCER_CONFIGURATION
 from etpguard.objects.metallb import L2_ADVERTISEMENT
 from etpguard.objects.traefik import INGRESS_ROUTE
 from etpguard.settings import Settings
@@ -56,6 +57,31 @@ def test_absent_kinds(server: Server, connection: Connection, discovery: dict[st
     assert others, "no kind that a cluster may lack"
     asked = {request["path"] for request in server.requests}
     assert any(path.startswith("/apis/elbv2.k8s.aws/") for path in asked) is requested
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_a_kind_is_read_in_the_version_that_is_served(
+    connection: Connection, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """Cilium 1.16 has v2alpha1 alone. An AWS Load Balancer Controller may have v1 alone."""
+    served = frozenset({"cilium.io/v2alpha1", "gateway.k8s.aws/v1"})
+    asked: list[str] = []
+
+    def list_kind(connection: Connection, kind: AnyKind, **_: object) -> Listing[Any]:
+        asked.append(kind.path)
+        if kind.required or kind.api_version in served:
+            return Listing([], [])
+        raise NotServed("no")
+
+    monkeypatch.setattr(live, "list_kind", list_kind)
+    monkeypatch.setattr(live, "served_versions", lambda connection, timeout: served if known else None)
+    lists = Lists(connection)
+    lists.rest([CILIUM_BGP_ADVERTISEMENT, LOAD_BALANCER_CONFIGURATION, L2_ADVERTISEMENT])
+    found = {kind: outcome for kind, outcome in lists.results() if not kind.required}
+    assert isinstance(found[CILIUM_BGP_ADVERTISEMENT], Listing)
+    assert isinstance(found[LOAD_BALANCER_CONFIGURATION], Listing)
+    assert isinstance(found[L2_ADVERTISEMENT], NotServed)
+    assert any(path.startswith("/apis/cilium.io/v2/") for path in asked) is not known
 
 
 Json = dict[str, Any]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from etpguard.kube.errors import NotServed
 from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, AnyKind, Held, Page, Record, decode_item
 
 
@@ -65,30 +66,41 @@ def endpoint_slice(name: str, of: str, nodes: Iterable[str], version: int, names
     return made
 
 
+Script = list[list[Page[Any]] | Exception]
+
+
 @dataclass
 class ScriptedReader:
     """Answers lists with pages, or raises, as `answers` says by kind; the last answer repeats."""
 
-    answers: dict[AnyKind, list[list[Page[Any]] | Exception]]
+    answers: dict[AnyKind, Script]
     listed: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     before: Callable[[AnyKind], None] = lambda kind: None
+    not_served: set[str] = field(default_factory=set)
+    """API versions that a list finds not to be served."""
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def list(self, kind: AnyKind, on_page: Callable[[Page[Any]], None], held: Held) -> None:
         self.before(kind)
         with self._lock:
             self.listed.append(kind.name)
-            script = self.answers[kind]
+            if kind.api_version in self.not_served:
+                raise NotServed(f"{kind.resource} is not served")
+            script = self._script(kind)
             answer = script.pop(0) if len(script) > 1 else script[0]
         if isinstance(answer, Exception):
             raise answer
         for page in answer:
             on_page(page)
 
+    def _script(self, kind: AnyKind) -> Script:
+        """That of the kind in whatever API version."""
+        return next(script for each, script in self.answers.items() if each.plural == kind.plural)
+
     def ask(self, kind: AnyKind) -> int:
         self.asked.append(kind.name)
-        answer = self.answers[kind][0]
+        answer = self._script(kind)[0]
         if isinstance(answer, Exception):
             raise answer
         return answer[-1].version

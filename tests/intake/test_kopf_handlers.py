@@ -25,7 +25,7 @@ KINDS = [kind for kind in picture_for(consumer_families(), REMEDIATION_KINDS).ki
 
 
 def handlers(kinds: list[AnyKind], put: Any = None) -> kopf.OperatorRegistry:
-    return kopf_watch.registry(kinds, put, ParkedRecords(), cast(KopfSession, None))
+    return kopf_watch.registry({kind: kind for kind in kinds}, put, ParkedRecords(), cast(KopfSession, None))
 
 
 def test_the_module_s_docstring_names_each_kind_that_is_watched() -> None:

@@ -60,7 +60,7 @@ def test_a_replaced_ca_makes_the_session_outdated_and_the_next_one_trusts_it(tmp
 
     def session(name: str) -> KopfSession:
         return KopfSession(
-            (),
+            {},
             connection,
             lambda message: None,
             ParkedRecords(),

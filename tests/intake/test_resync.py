@@ -10,6 +10,7 @@ from etpguard.intake.freshness import Access
 from etpguard.intake.inbox import KindLost, ListBegins, ListEnds, ListItems
 from etpguard.kube.errors import Forbidden, NotServed, Unreachable
 from etpguard.objects import INGRESS, NODE, AnyKind, Key
+from etpguard.objects.cilium import CILIUM_BGP_ADVERTISEMENT as BGP
 from tests.intake.fakes import node, page
 from tests.intake.rig import EMPTY, ONE, Rig, play, until
 
@@ -210,3 +211,38 @@ def test_intervals() -> None:
         await asyncio.gather(running, return_exceptions=True)
 
     play(scene, nodes=[ONE], ingresses=[EMPTY], interval=0.4)
+
+
+OLD = "cilium.io/v2alpha1"
+
+
+@pytest.mark.parametrize("known", [None, frozenset({OLD})])
+def test_a_kind_is_read_in_the_version_that_is_served(known: frozenset[str] | None) -> None:
+    """Cilium 1.16 and 1.17 have the kinds of BGP as v2alpha1 alone."""
+
+    async def scene(rig: Rig) -> None:
+        rig.reader.not_served.add(BGP.api_version)
+        rig.resync._served = lambda: known
+        await rig.resync.first()
+        assert BGP in rig.resync.readable()
+        assert rig.resync.as_served(BGP).path == f"/apis/{OLD}/ciliumbgpadvertisements"
+        assert rig.lists(BGP) == 2
+        running = asyncio.create_task(rig.resync.run())
+        rig.resync.note_gap(BGP)
+        await until(lambda: rig.lists(BGP) == 3)  # the version of the last list comes first
+        rig.reader.not_served = {OLD}
+        rig.resync.note_gap(BGP)
+        await until(lambda: rig.resync.as_served(BGP) is BGP)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    play(scene, nodes=[ONE], ingresses=[EMPTY], others={BGP: [EMPTY]})
+
+
+def test_a_kind_of_no_version_that_is_served_is_absent() -> None:
+    async def scene(rig: Rig) -> None:
+        rig.resync._served = lambda: frozenset({"cilium.io/v3"})
+        await rig.resync.first()
+        assert (rig.access(BGP), rig.lists(BGP)) == (Access.ABSENT, 0)
+
+    play(scene, nodes=[ONE], ingresses=[EMPTY], others={BGP: [EMPTY]})

@@ -110,7 +110,12 @@ class Operator:
         self._supervisor = WatchSupervisor(
             resync=self._resync,
             start=lambda kinds: late_modules.kopf_watch().KopfRun(
-                kinds, connection, self._inbox.put, settings.watch_inactivity, self.metrics.request
+                kinds,
+                connection,
+                self._inbox.put,
+                settings.watch_inactivity,
+                self.metrics.request,
+                self._resync.as_served,
             ),
             restarted=self.metrics.watch_restart,
             timing=timing.watch,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import aiohttp
@@ -30,7 +30,7 @@ class KopfSession:
 
     def __init__(
         self,
-        kinds: Iterable[AnyKind],
+        kinds: Mapping[AnyKind, AnyKind],
         connection: Connection,
         put: Callable[[Message], None],
         parked: ParkedRecords,
@@ -40,7 +40,7 @@ class KopfSession:
     ) -> None:
         self.forbidden: set[AnyKind] = set()
         """Kinds whose last watch request was answered 403."""
-        self._kinds = frozenset(kinds)
+        self._kinds = {served.path: kind for kind, served in kinds.items()}
         self._connection = connection
         self._put = put
         self._parked = parked
@@ -80,7 +80,7 @@ class KopfSession:
         """Send the request with the credentials of now, count it, note what it shows, and make its answer
         small."""
         await self._authenticate(request)
-        kind = next((k for k in self._kinds if request.url.path.endswith(k.path)), None)
+        kind = next((k for path, k in self._kinds.items() if request.url.path.endswith(path)), None)
         watching = "watch" in request.url.query
         status = 0
         try:

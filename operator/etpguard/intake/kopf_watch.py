@@ -37,23 +37,23 @@ LEAVE_SECONDS = 1.0
 
 
 def registry(
-    kinds: Iterable[AnyKind], put: Callable[[Message], None], parked: ParkedRecords, session: KopfSession
+    kinds: Mapping[AnyKind, AnyKind], put: Callable[[Message], None], parked: ParkedRecords, session: KopfSession
 ) -> kopf.OperatorRegistry:
-    """All handlers: one `on.event` for each kind, and the login."""
+    """All handlers: one `on.event` for each kind, and the login. `kinds` has each kind in the version to watch."""
     handlers = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=handlers)
     async def login(**_: object) -> kopf.AiohttpSession:
         return await session.login()
 
-    def watch(kind: AnyKind) -> None:
-        @kopf.on.event(kind.group, kind.version, kind.plural, registry=handlers, id=kind.plural)
+    def watch(kind: AnyKind, served: AnyKind) -> None:
+        @kopf.on.event(served.group, served.version, served.plural, registry=handlers, id=kind.plural)
         async def event_to_inbox(event: Mapping[str, Any], **_: object) -> None:
             entry = parked.take(kind, event["object"])
             put(WatchEvent(kind, entry, event["type"] == "DELETED", time.monotonic()))
 
-    for kind in kinds:
-        watch(kind)
+    for kind, served in kinds.items():
+        watch(kind, served)
     return handlers
 
 
@@ -66,8 +66,8 @@ class KopfRun:
     why.
 
     `inactivity` is how many seconds a watch may be silent before it is reconnected: an API server sends bookmarks
-    once a minute. `on_request` is called for each list and watch, in the run's thread.
-    """
+    once a minute. `on_request` is called for each list and watch, in the run's thread. `as_served` returns a kind
+    in the API version to watch."""
 
     def __init__(
         self,
@@ -76,8 +76,10 @@ class KopfRun:
         put: Callable[[Message], None],
         inactivity: float = 70.0,
         on_request: OnRequest = uncounted,
+        as_served: Callable[[AnyKind], AnyKind] = lambda kind: kind,
     ) -> None:
-        self.kinds = frozenset(kinds)
+        self._as_served = {kind: as_served(kind) for kind in kinds}
+        self.kinds = frozenset(self._as_served)
         self.ended = asyncio.Event()
         self.error: BaseException | None = None
         self.outdated = False
@@ -87,7 +89,7 @@ class KopfRun:
         self._put = put
         self._parked = ParkedRecords()
         self._session = KopfSession(
-            self.kinds, connection, put, self._parked, inactivity, on_request, self._outdate
+            self._as_served, connection, put, self._parked, inactivity, on_request, self._outdate
         )
         self._abandoned = False
         self._home = asyncio.get_running_loop()
@@ -118,7 +120,7 @@ class KopfRun:
         try:
             asyncio.set_event_loop(self._loop)
             self._loop.call_soon(self._note_turn)
-            handlers = registry(self.kinds, self._put, self._parked, self._session)
+            handlers = registry(self._as_served, self._put, self._parked, self._session)
             kopf.on.cleanup(registry=handlers)(self._leave)
             kopf.run(
                 loop=self._loop,

@@ -19,6 +19,7 @@ from etpguard.intake.list_schedule import ListSchedule, jittered
 from etpguard.intake.timing import ListTiming
 from etpguard.kube.errors import Forbidden, KubeError, NotServed, Unreachable
 from etpguard.kube.failures import Failures
+from etpguard.kube.lists import in_served_version
 from etpguard.kube.on_request import OnRequest, uncounted
 from etpguard.kube.threads import in_thread
 from etpguard.objects import AnyKind, Held, Page
@@ -42,13 +43,13 @@ class KindReader(Protocol):
 
 
 class Resync:
-    """Lists every kind of the picture, and tracks which kinds can be read. `changed` is set when this set changes.
+    """Lists every kind of the picture, and tracks which kinds can be read. `changed` is set when this set
+    changes.
 
     `early` are lists that have begun: each is the first list of its kind. `on_request` is called for their
     requests; `reader` counts the requests of the other lists. `served` blocks. It returns the API versions that
-    the API server serves, as GROUP/VERSION, or None if they are not known. A kind of another version is not listed
-    at the start.
-    """
+    the API server serves, as GROUP/VERSION, or None if they are not known. A kind of other versions is not listed
+    at the start."""
 
     def __init__(
         self,
@@ -78,6 +79,7 @@ class Resync:
         self._timing = timing or ListTiming()
         self._failures = failures or Failures()
         self._schedules = {kind: ListSchedule(status, self._timing) for kind, status in freshness.kinds.items()}
+        self._as_served: dict[AnyKind, AnyKind] = {}
         self._slots = asyncio.Semaphore(CONCURRENT_LISTS)
         self.changed = asyncio.Event()
 
@@ -134,7 +136,7 @@ class Resync:
     ) -> None:
         if kind.group and not kind.required and not kind.subset:
             known = await served
-            if known is not None and kind.api_version not in known:
+            if not kind.served(known):
                 self._lose(schedule, Access.ABSENT, "", self._clock() + jittered(self._timing.look_again))
                 return
         while True:
@@ -189,7 +191,7 @@ class Resync:
             read = (
                 partial(early.pass_on, buffer.add, self._on_request)
                 if early
-                else partial(self._reader.list, kind, buffer.add, buffer.held)
+                else partial(self._read, kind, buffer)
             )
             try:
                 await in_thread(read, f"list of {kind}")
@@ -206,6 +208,20 @@ class Resync:
         schedule.status.listed_at = self._wall()
         self._set_access(schedule.status, Access.READ)
 
+    def _read(self, kind: AnyKind, buffer: ListBuffer) -> None:
+        """Read the list, in a thread, in the version of the last one or else in the first that is served."""
+
+        def read(served: AnyKind) -> None:
+            self._reader.list(served, buffer.add, buffer.held)
+            self._as_served[kind] = served
+
+        last = self.as_served(kind)
+        in_served_version([last, *(each for each in kind.served(None) if each is not last)], read)
+
+    def as_served(self, kind: AnyKind) -> AnyKind:
+        """The kind in the API version of its last list."""
+        return self._as_served.get(kind, kind)
+
     def _pause(self, kind: AnyKind) -> float:
         """Between two lists, in seconds."""
         return min(kind.subset.interval, self._interval) if kind.subset else self._interval
@@ -216,7 +232,7 @@ class Resync:
         at_least = self._picture.store(kind).newest
         try:
             async with self._slots:
-                version = await in_thread(partial(self._reader.ask, kind), f"check of {kind}")
+                version = await in_thread(partial(self._reader.ask, self.as_served(kind)), f"check of {kind}")
         except (Forbidden, NotServed) as error:
             self._failed(kind, schedule, error, closes_gap=False)
         except Exception as error:

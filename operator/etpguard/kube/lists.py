@@ -6,12 +6,13 @@ A list is a consistent read: all its pages have one resourceVersion, else it sta
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from msgspec import Struct
 
 from etpguard.kube.connection import Connection
-from etpguard.kube.errors import Expired, KubeError, Unreachable
+from etpguard.kube.errors import Expired, KubeError, NotServed, Unreachable
 from etpguard.kube.list_pages import ListPages
 from etpguard.kube.on_request import OnRequest, uncounted
 from etpguard.objects import (
@@ -30,6 +31,7 @@ from etpguard.objects import (
 from etpguard.objects.text import describe
 
 R = TypeVar("R", bound=Record)
+T = TypeVar("T")
 OnPage = Callable[[Page[R]], None]
 
 PAGE = 500
@@ -50,6 +52,16 @@ class Listing(Struct, Generic[R], frozen=True):
     items: list[R]
     rejects: list[Reject]
     deferred: Sequence[Deferred[R]] = ()
+
+
+def in_served_version(kinds: Sequence[Kind[R]], read: Callable[[Kind[R]], T]) -> T:
+    """`read` of the first of these versions of one kind that the server serves. Raises NotServed if it serves
+    none, and what `read` raises."""
+    *before, last = kinds
+    for kind in before:
+        with suppress(NotServed):
+            return read(kind)
+    return read(last)
 
 
 class ListReader:

@@ -111,12 +111,15 @@ class CiliumBGPPeerConfig(Record, frozen=True):
         return (self.metadata.uid, self.spec)
 
 
+_BEFORE_1_18 = ("cilium.io/v2alpha1",)
+"""The only version of the kinds of BGP in Cilium 1.16 and 1.17."""
 CILIUM_BGP_ADVERTISEMENT = Kind(
     "CiliumBGPAdvertisement",
     "ciliumbgpadvertisements",
     "cilium.io",
     "v2",
     CiliumBGPAdvertisement,
+    equal_versions=_BEFORE_1_18,
     namespaced=False,
     reach=Reach.EVERYTHING,
     refines=True,
@@ -127,6 +130,7 @@ CILIUM_BGP_CLUSTER_CONFIG = Kind(
     "cilium.io",
     "v2",
     CiliumBGPClusterConfig,
+    equal_versions=_BEFORE_1_18,
     namespaced=False,
     reach=Reach.EVERYTHING,
     refines=True,
@@ -137,6 +141,7 @@ CILIUM_BGP_PEER_CONFIG = Kind(
     "cilium.io",
     "v2",
     CiliumBGPPeerConfig,
+    equal_versions=_BEFORE_1_18,
     namespaced=False,
     reach=Reach.EVERYTHING,
     refines=True,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
@@ -78,7 +79,8 @@ class Kind(Generic[R]):
     """Whether its objects also decide for Services of other namespaces. Those of the namespace of a Service are
     then not enough to assess it."""
     equal_versions: tuple[str, ...] = ()
-    """Other versions of it with the same fields, which files may have."""
+    """Other API versions with the same fields, as GROUP/VERSION, in the order of preference. A cluster that does
+    not serve its own version is read in the first of these that it serves. Files may have each of them."""
     subset: Subset | None = None
     """The part of the resource that is read; None for all of it."""
     protobuf: bool = False
@@ -100,6 +102,16 @@ class Kind(Generic[R]):
     @property
     def api_version(self) -> str:
         return f"{self.group}/{self.version}" if self.group else self.version
+
+    def at(self, api_version: str) -> Kind[R]:
+        """The kind as this API version has it, for requests alone: records belong to the kind itself."""
+        return self if api_version == self.api_version else _at(self, api_version)
+
+    def served(self, known: Container[str] | None) -> list[Kind[R]]:
+        """The kind in those of its API versions that an API server serves, in the order of preference. In all of
+        them if its versions are not known, or if it is of the core group."""
+        versions = (self.api_version, *self.equal_versions)
+        return [self.at(each) for each in versions if known is None or not self.group or each in known]
 
     @property
     def resource(self) -> str:
@@ -141,6 +153,12 @@ class Kind(Generic[R]):
 
 
 AnyKind = Kind[Any]
+
+
+@cache
+def _at(kind: AnyKind, api_version: str) -> AnyKind:
+    group, _, version = api_version.rpartition("/")
+    return replace(kind, group=group, version=version, equal_versions=())
 
 
 def _own_service(slice_: EndpointSlice) -> Iterable[Key]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import closing
+from functools import partial
 from queue import SimpleQueue
 from typing import Any
 
@@ -15,7 +16,7 @@ from etpguard.kube.connection import Connection
 from etpguard.kube.discovery import TIMEOUT_SECONDS as DISCOVERY_SECONDS
 from etpguard.kube.discovery import served_versions
 from etpguard.kube.errors import Forbidden, KubeError, NotServed, Overloaded, Unreachable
-from etpguard.kube.lists import LARGE, NODES_PAGE, TIMEOUT_SECONDS, Listing, list_kind
+from etpguard.kube.lists import LARGE, NODES_PAGE, TIMEOUT_SECONDS, Listing, in_served_version, list_kind
 from etpguard.kube.lists import PAGE as PAGE_OF_NAMESPACE
 from etpguard.kube.named_reads import TIMEOUT_SECONDS as NAMED_SECONDS
 from etpguard.kube.named_reads import Result, named_objects, read_named
@@ -106,30 +107,32 @@ class Lists:
     def _discover(self) -> None:
         self._served = served_versions(self._connection, min(DISCOVERY_SECONDS, self._timeout))
 
-    def _absent(self, kind: AnyKind) -> bool:
-        """Whether the server is known not to serve the kind. Waits for discovery if that can be."""
+    def _versions(self, kind: AnyKind) -> list[AnyKind]:
+        """The kind in each version that the server may serve. Waits for discovery if it may serve none."""
         if kind.required or not kind.group:
-            return False
+            return [kind]
         self._discovery.join()
-        return self._served is not None and kind.api_version not in self._served
+        return kind.served(self._served)
 
     def _outcome(self, kind: AnyKind) -> Outcome:
-        if self._absent(kind):
+        versions = self._versions(kind)
+        if not versions:
             return NotServed(f"{kind.resource} is not served")
         try:
-            return self._list(kind)
+            return in_served_version(versions, partial(self._list, kind))
         except KubeError as error:
             return error
         except BaseException as error:  # `results` would wait for a thread that has ended
             return KubeError(f"cannot list {kind.resource}: {error!r}")
 
-    def _list(self, kind: AnyKind) -> Listing[Any]:
+    def _list(self, kind: AnyKind, served: AnyKind) -> Listing[Any]:
+        """`served` is the kind in the version to read."""
         try:
-            return self._list_in(kind, "", NODES_PAGE if kind is NODE else PAGE)
+            return self._list_in(served, "", NODES_PAGE if kind is NODE else PAGE)
         except Forbidden:
             if not self.namespaces or not kind.namespaced or kind.subset:
                 raise
-            found = [self._list_in(kind, each) for each in self.namespaces]
+            found = [self._list_in(served, each) for each in self.namespaces]
             self.narrowed.append(kind)
             return joined(found)
 

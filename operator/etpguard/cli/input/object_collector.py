@@ -85,7 +85,7 @@ class ObjectCollector:
             if first is not each:
                 self._further.setdefault(first, []).append(each)
             for version in each.equal_versions:
-                self._kinds.setdefault((f"{each.group}/{version}", each.name), each)
+                self._kinds.setdefault((version, each.name), each)
         self._groups = {(kind.group, kind.name): kind for kind in kinds}
         self._collected: dict[AnyKind, dict[Any, Record | Reject]] = {kind: {} for kind in kinds}
         self._named: dict[NamedObject, Any] = {}
