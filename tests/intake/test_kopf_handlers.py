@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import re
 import time
 from typing import Any, cast
@@ -26,12 +25,6 @@ KINDS = [kind for kind in picture_for(consumer_families(), REMEDIATION_KINDS).ki
 
 def handlers(kinds: list[AnyKind], put: Any = None) -> kopf.OperatorRegistry:
     return kopf_watch.registry({kind: kind for kind in kinds}, put, ParkedRecords(), cast(KopfSession, None))
-
-
-def test_the_module_s_docstring_names_each_kind_that_is_watched() -> None:
-    text = inspect.getdoc(kopf_watch) or ""
-    lists = text[text.index("- always") : text.index("`on.event` with")]
-    assert set(re.findall(r"[A-Z]\w+", re.sub(r"\(\w+\)", "", lists))) == {kind.name for kind in KINDS}
 
 
 def test_each_kind_has_one_on_event_handler_and_no_other() -> None:
