@@ -96,6 +96,11 @@ AFFECTED = [
         {f"{NLB}type": "external", f"{NLB}nlb-target-type": "instance"},
         id="NLB of instances",
     ),
+    pytest.param(
+        {**BALANCER, **LOCAL, "loadBalancerClass": "eks.amazonaws.com/nlb"},
+        {f"{NLB}nlb-target-type": "instance"},
+        id="EKS Auto Mode with instances",
+    ),
     pytest.param({**BALANCER, **LOCAL, "loadBalancerClass": "example.com/lb"}, BY_IP, id="class of another"),
     pytest.param(
         {**BALANCER, **LOCAL, "loadBalancerClass": "example.com/lb"}, DIRECT, id="direct access by another"
@@ -110,6 +115,9 @@ PODS_ARE_TARGETS = [
     pytest.param({**BALANCER, **LOCAL}, {f"{NLB}type": "nlb-ip"}, id="NLB of pods by the old annotation"),
     pytest.param({**NODE_PORT, **LOCAL}, {f"{NLB}type": "external", **BY_IP}, id="NLB of pods, type NodePort"),
     pytest.param({**BALANCER, **LOCAL, "loadBalancerClass": "eks.amazonaws.com/nlb"}, BY_IP, id="EKS Auto Mode"),
+    pytest.param(
+        {**BALANCER, **LOCAL, "loadBalancerClass": "eks.amazonaws.com/nlb"}, {}, id="EKS Auto Mode by default"
+    ),
     pytest.param({**BALANCER, **LOCAL, "loadBalancerClass": "ako.vmware.com/avi-lb"}, NODE_PORT_LOCAL, id="Avi"),
     pytest.param({**BALANCER, **LOCAL, "loadBalancerClass": "alibabacloud.com/nlb"}, ENI, id="Alibaba Cloud"),
     pytest.param({**BALANCER, **LOCAL}, DIRECT, id="Tencent Cloud"),

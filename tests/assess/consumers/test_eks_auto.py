@@ -17,6 +17,16 @@ from tests.assess.consumers.worlds import (
 )
 
 AUTO = {"eks.amazonaws.com/compute-type": "auto"}
+NLB_TYPE = "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type"
+ALB_TYPE = "alb.ingress.kubernetes.io/target-type"
+PODS = Seen("NotAffected", "TargetsPods", "", "")
+AUTO_INSTANCES = service(loadBalancerClass="eks.amazonaws.com/nlb", annotations={NLB_TYPE: "instance"})
+CLASS_WITH_PARAMETERS = ingress_class("auto", "eks.amazonaws.com/alb")
+CLASS_WITH_PARAMETERS["spec"]["parameters"] = {
+    "apiGroup": "eks.amazonaws.com",
+    "kind": "IngressClassParams",
+    "name": "auto",
+}
 UNKNOWN = Seen("Unknown", "ControllerNotModelled", "abc", "bc")
 
 
@@ -24,14 +34,22 @@ UNKNOWN = Seen("Unknown", "ControllerNotModelled", "abc", "bc")
     ("objects", "labels", "expected"),
     [
         pytest.param(
-            [service(type="NodePort"), ingress(class_name="auto"), ingress_class("auto", "eks.amazonaws.com/alb")],
+            [
+                service(type="NodePort"),
+                ingress(class_name="auto", annotations={ALB_TYPE: "instance"}),
+                ingress_class("auto", "eks.amazonaws.com/alb"),
+            ],
             {},
             UNKNOWN,
             id="controller eks.amazonaws.com/alb",
         ),
         pytest.param(
-            [service(loadBalancerClass="eks.amazonaws.com/nlb")], {}, UNKNOWN, id="class eks.amazonaws.com/nlb"
+            [service(type="NodePort"), ingress(class_name="auto"), CLASS_WITH_PARAMETERS],
+            {},
+            UNKNOWN,
+            id="IngressClassParams may set the target type",
         ),
+        pytest.param([AUTO_INSTANCES], {}, UNKNOWN, id="class eks.amazonaws.com/nlb"),
         pytest.param([service()], AUTO, UNKNOWN, id="no class, on nodes of Auto Mode"),
     ],
 )
@@ -52,14 +70,9 @@ def test_an_annotation_for_the_load_balancer_controller_is_not_auto_modes() -> N
 
 
 def test_advice_moves_to_pods() -> None:
-    advice = world(service(loadBalancerClass="eks.amazonaws.com/nlb"), endpoints("a"), *nodes("aws")).advice()
+    advice = world(AUTO_INSTANCES, endpoints("a"), *nodes("aws")).advice()
     assert "aws-load-balancer-nlb-target-type=ip" in advice[0]
     assert "requests may be lost until their targets are registered and healthy" in advice[0]
-
-
-NLB_TYPE = "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type"
-ALB_TYPE = "alb.ingress.kubernetes.io/target-type"
-PODS = Seen("NotAffected", "TargetsPods", "", "")
 
 
 @pytest.mark.parametrize(
@@ -82,6 +95,25 @@ def test_the_services_target_type_goes_before_the_ingresss() -> None:
         ingress_class("auto", "eks.amazonaws.com/alb"),
     ]
     assert seen(subject, *behind, endpoints("a"), *nodes("aws")) == UNKNOWN
+
+
+def test_pods_are_the_targets_by_default() -> None:
+    """EKS User Guide, latest/ug/automode/auto-networking.adoc, auto-lb-consider."""
+    said = "pods are the default targets of EKS Auto Mode (EKS User Guide)"
+    of_class = [service(loadBalancerClass="eks.amazonaws.com/nlb"), endpoints("a"), *nodes("aws")]
+    assert seen(*of_class) == PODS
+    consumer = world(*of_class).consumer().consumer
+    assert (consumer.target_type, consumer.evidence.value) == ("ip", "documented")
+    assert consumer.source.endswith(f"; {said}")
+    behind = [
+        service(type="NodePort"),
+        ingress(class_name="auto"),
+        ingress_class("auto", "eks.amazonaws.com/alb"),
+        endpoints("a"),
+        *nodes("aws"),
+    ]
+    assert seen(*behind) == PODS
+    assert world(*behind).consumer().consumer.source == said
 
 
 def test_by_its_nodes_alone_it_is_assumed() -> None:

@@ -1,4 +1,6 @@
-"""EKS Auto Mode: load balancers by a controller whose source is not public, so no behaviour is assumed."""
+"""EKS Auto Mode: load balancers by a controller whose source is not public. No behaviour is assumed beyond what
+the EKS User Guide says: "The default targeting mode is IP Mode, not Instance Mode" (auto-networking.adoc,
+auto-lb-consider)."""
 
 from __future__ import annotations
 
@@ -22,12 +24,13 @@ from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import EKS_AUTO
-from etpguard.objects import Node, Service
+from etpguard.objects import INGRESS_CLASS, Key, Node, Service
 
 INGRESS_CONTROLLER = "eks.amazonaws.com/alb"
 SERVICE_CLASS = "eks.amazonaws.com/nlb"
 _LBC_TYPES = ("external", "nlb-ip")
 _TYPE = "service.beta.kubernetes.io/aws-load-balancer-type"
+_BY_DEFAULT = "pods are the default targets of EKS Auto Mode (EKS User Guide)"
 _TARGET_TYPE = {
     "Ingress": "alb.ingress.kubernetes.io/target-type",
     "Service": "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type",
@@ -42,9 +45,12 @@ class EksAuto(BaseFamily):
             found_by=(
                 "class `eks.amazonaws.com/nlb`, controller `eks.amazonaws.com/alb`, label of Auto Mode on nodes"
             ),
-            nodes="pods with target type `ip`; otherwise not known",
+            nodes="pods with target type `ip`, the default; otherwise not known",
             health_check="not known",
-            with_local="`NotAffected` with target type `ip`; otherwise `Unknown` unless all nodes are covered",
+            with_local=(
+                "`NotAffected` with target type `ip`. With `instance`, with parameters of the IngressClass or "
+                "without a class: `Unknown` unless all nodes are covered"
+            ),
             evidence=Evidence.DOCUMENTED,
             source="EKS User Guide, Auto Mode load balancing; the controller's source is not public",
         ),
@@ -54,14 +60,21 @@ class EksAuto(BaseFamily):
         for backend in backends(service, view, lambda _, by: by.controller == INGRESS_CONTROLLER):
             key = _TARGET_TYPE["Ingress"]
             written = service.annotations.get(key, backend.ingress.annotations.get(key))
-            targets: Targets = _pods_or_unknown(written, INGRESS_CONTROLLER)
+            by_default = written is None and _has_no_parameters(backend.handler.class_name, view)
+            targets: Targets = _pods_or_unknown(written, INGRESS_CONTROLLER, by_default)
             target_type = "ip" if isinstance(targets, PodTargets) else ""
             targets = backend.unless_missing(targets, EVERY_NODE)
-            yield backend.consumer(targets, controller=INGRESS_CONTROLLER, target_type=target_type)
-        recognition = by_class(service, SERVICE_CLASS) or _by_its_nodes(service, view)
+            source = "; ".join(filter(None, (backend.handler.how, _BY_DEFAULT if by_default else "")))
+            yield backend.consumer(targets, controller=INGRESS_CONTROLLER, target_type=target_type, source=source)
+        of_class = by_class(service, SERVICE_CLASS)
+        recognition = of_class or _by_its_nodes(service, view)
         if recognition is None:
             return
-        targets = _pods_or_unknown(service.annotations.get(_TARGET_TYPE["Service"]), SERVICE_CLASS)
+        written = service.annotations.get(_TARGET_TYPE["Service"])
+        by_default = written is None and of_class is not None
+        if by_default:
+            recognition = recognition._replace(how=f"{recognition.how}; {_BY_DEFAULT}")
+        targets = _pods_or_unknown(written, SERVICE_CLASS, by_default)
         target_type = "ip" if isinstance(targets, PodTargets) else ""
         yield from Balancer.of(service, SERVICE_CLASS, recognition, target_type).consumers(targets)
 
@@ -93,9 +106,14 @@ def _may_serve(service: Service, view: View) -> bool:
     return not addressed_by_ip(service) and service.annotations.get(_TYPE) not in _LBC_TYPES
 
 
-def _pods_or_unknown(written: str | None, controller: str) -> PodTargets | PossibleNodes:
-    """A target type that is written down says enough: EKS User Guide, "Load balancing" of Auto Mode."""
-    if written == "ip":
+def _has_no_parameters(class_name: str, view: View) -> bool:
+    """Whether no IngressClassParams of eks.amazonaws.com, which are not read, can set the target type."""
+    found = view.get(INGRESS_CLASS, Key("", class_name))
+    return found is not None and found.spec is not None and found.spec.parameters is None
+
+
+def _pods_or_unknown(written: str | None, controller: str, by_default: bool) -> PodTargets | PossibleNodes:
+    if written == "ip" or by_default:
         return PodTargets()
     detail = f"how {controller} of EKS Auto Mode selects nodes and checks them is not known"
     return PossibleNodes(EVERY_NODE, Reason("ControllerNotModelled", detail))
