@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from etpguard.assess.advice import Advisor
@@ -60,6 +62,9 @@ def test_marks_of_an_autoscaler_stay(host: Json, admitted: bool) -> None:
             id="OpenShift",
         ),
         pytest.param({"gateway.networking.k8s.io/gateway-name": "g"}, "NginxProxy", id="any Gateway"),
+        pytest.param(
+            {"app.kubernetes.io/managed-by": "aks-app-routing-operator"}, "application routing add-on", id="AKS"
+        ),
     ],
 )
 def test_a_change_of_the_policy_says_who_makes_the_service(labels: dict[str, str], said: str) -> None:
@@ -70,7 +75,28 @@ def test_a_change_of_the_policy_says_who_makes_the_service(labels: dict[str, str
         if text.startswith("Let every node forward")
     ]
     assert said in changed
-    assert "may revert the change" in changed
+    assert re.search("(may revert|reverts) the change", changed)
+
+
+@pytest.mark.parametrize(
+    ("labels", "controller", "said"),
+    [
+        pytest.param({}, True, "NginxIngressController web controls this Service, and its controller", id="named"),
+        pytest.param({}, False, "", id="an owner that does not control it"),
+        pytest.param({"projectcontour.io/owning-gateway-name": "g"}, True, "Contour makes", id="the label first"),
+        pytest.param({"app.kubernetes.io/managed-by": "Helm"}, False, "", id="another value of the label"),
+    ],
+)
+def test_a_change_of_the_policy_names_the_object_that_controls_the_service(
+    labels: dict[str, str], controller: bool, said: str
+) -> None:
+    subject = service(labels=labels)
+    owner = {"kind": "NginxIngressController", "name": "web", "uid": "u", "controller": controller}
+    subject["metadata"]["ownerReferences"] = [owner]
+    advice = world(subject, endpoints("a"), *nodes("hcloud")).advice()
+    (changed,) = [text for text in advice if text.startswith("Let every node forward")]
+    assert said in changed
+    assert ("revert" in changed) is bool(said)
 
 
 def test_to_leave_it_costs_the_traffic_of_new_nodes() -> None:

@@ -104,13 +104,32 @@ kubernetes_helpers.go:98, Contour 31c4bb3 model.go:56, OpenShift ingress operato
 load_balancer_service.go:599, NGINX Gateway Fabric e55bfe3 objects.go:50. The first label counts."""
 
 
+_APP_ROUTING = (
+    "The application routing add-on of AKS makes this Service with Local, and reverts the change. Let pods run on "
+    "every node instead, or use an ingress controller of your own."
+)
+"""Azure aks-app-routing-operator pkg/manifests/nginx.go newNginxIngressControllerService, applied by force."""
+
+
+def _maker(service: Service) -> str:
+    """Who may revert a change of the policy, and where to change it; "" if nothing shows that."""
+    labels = service.labels
+    if note := next((note for label, note in _MAKERS.items() if label in labels), ""):
+        return note
+    if labels.get("app.kubernetes.io/managed-by") == "aks-app-routing-operator":
+        return _APP_ROUTING
+    owners = service.metadata.owner_references or ()
+    if owner := next((owner for owner in owners if owner.controller), None):
+        named = f"{owner.kind[:63]} {owner.name[:100]}"
+        return f"{named} controls this Service, and its controller may revert the change: change it there."
+    return ""
+
+
 def cluster(service: Service, cost: ClientIP, extra: str = "") -> Advice:
     """Change the policy. `cost` says what that costs on this path."""
-    labels = service.labels
-    made_by = next((note for label, note in _MAKERS.items() if label in labels), "")
     return Advice(
         "Let every node forward",
-        f"{made_by} {extra}".strip(),
+        f"{_maker(service)} {extra}".strip(),
         cost_of_cluster(cost),
         *changes.service_spec(service.key, "externalTrafficPolicy", "Cluster"),
         cost,
