@@ -41,7 +41,7 @@ from etpguard.objects import (
     IPFamily,
     Key,
 )
-from etpguard.objects.records import index_key
+from etpguard.objects.records import index_key, is_index_key, of_presence
 
 T = TypeVar("T")
 
@@ -73,6 +73,8 @@ class Engine:
         self._assessor = ServiceAssessor(picture, self._states, self._consumers, self._judge)
         self._epoch = -1
         self._prepared: int | None = None
+        self._presence: dict[Key, bool] = {}
+        """Whether any object refers to a presence key, as consumers were told last."""
         self._present = 0
         self._shared: object = None
         self.assessments: dict[Key, Assessment] = {}
@@ -226,7 +228,7 @@ class Engine:
             self._shared = shared
             self._reset(touched.nodes)
             return self._every_service()
-        services = set(touched.services)
+        services = {key for key in touched.services if not of_presence(key) or self._presence_moved(key)}
         for number in touched.node_ports:
             services |= self._consumers.reading_port(number)
         if touched.namespaces:
@@ -236,7 +238,7 @@ class Engine:
                 services |= self._consumers.reading(index_key(NAMESPACE.name, name))
         for key in tuple(services):
             services |= self._consumers.reading(key)
-            if not key.namespace:  # a key of the index, to which Services refer, too
+            if is_index_key(key):  # Services refer to it, too
                 services |= {service.key for service in self._picture.referring(SERVICE, key)}
         for key in services:
             self._states.forget(key)
@@ -245,6 +247,12 @@ class Engine:
             self._states.forget(key)
             services |= {key, *self._consumers.reading(key)}
         return services | self._reached_by_nodes(touched.nodes)
+
+    def _presence_moved(self, key: Key) -> bool:
+        """Whether objects refer to a presence key now and did not before, or the other way round."""
+        before, now = self._presence.get(key), self._picture.has_referrers(key)
+        self._presence[key] = now
+        return now is not before
 
     def _every_service(self) -> set[Key]:
         return {*self._picture.store(SERVICE).keys(), *self.assessments, *self.internal}
@@ -304,6 +312,7 @@ class Engine:
     def _forget_consumers(self) -> None:
         self._view.forget()
         self._consumers.forget_all()
+        self._presence.clear()
 
 
 def _replaced(kept: dict[Key, T], key: Key, fresh: T | None) -> bool:

@@ -126,6 +126,10 @@ class Picture:
     def is_referred_to(self, kind: Kind[Any], key: Key) -> bool:
         return bool(self._referring.get(kind, {}).get(key))
 
+    def has_referrers(self, key: Key) -> bool:
+        """Whether an object of any kind refers to the key."""
+        return any(key in index for index in self._referring.values())
+
     def needs(self, subset: Subset) -> bool:
         """Whether an object shows that those of the subset can decide something."""
         store = self._stores.get(subset.needed_by)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from etpguard.objects.kinds import AnyKind, Kind, Reach
-from etpguard.objects.records import Key, LabelledRecord, Selector, Shape, index_key
+from etpguard.objects.records import Key, LabelledRecord, Selector, Shape, presence_key
 
 
 class AdvertisementSpec(Shape, frozen=True):
@@ -84,7 +84,7 @@ class AnnouncementStatus(LabelledRecord, frozen=True):
 
 def report_key(kind: AnyKind) -> Key:
     """The key to which all reports of this kind refer, besides that of their Service."""
-    return index_key("MetalLBReport", kind.plural)
+    return presence_key("MetalLBReport", kind.plural)
 
 
 def _announced_by_l2(status: AnnouncementStatus) -> Iterable[Key]:

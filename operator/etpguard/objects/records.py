@@ -30,6 +30,25 @@ def index_key(kind: str, key: Key | str) -> Key:
     return Key("", f"{kind}:{key}")
 
 
+_ANY = "*"
+"""No namespace has this name."""
+
+
+def presence_key(kind: str, name: str) -> Key:
+    """An `index_key` of which it matters only whether any object refers to it. Objects that many consumers read
+    through one key would otherwise have all of them judged again at each change of one object."""
+    return Key(_ANY, f"{kind}:{name}")
+
+
+def of_presence(key: Key) -> bool:
+    return key.namespace == _ANY
+
+
+def is_index_key(key: Key) -> bool:
+    """Whether it is the key of an index, and of no Service."""
+    return key.namespace in ("", _ANY)
+
+
 class Shape(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """Base of every record and of its parts."""
 

@@ -592,6 +592,12 @@ def test_a_report_shows_metallb_whatever_the_class() -> None:
     assert (made.consumer().consumer.family, made.consumer().outcome) == ("metallb", Outcome.Covered)
 
 
+def test_one_more_report_does_not_judge_every_service_again() -> None:
+    made = world(service(annotations=ALLOCATED), endpoints("a", "b"), *LAN)
+    assert KEY in made.outdated_by(L2_OF_DNS), "the first report of any Service"
+    assert KEY not in made.outdated_by(report_of("ServiceL2Status", "mail"))
+
+
 def test_services_that_share_an_address_are_changed_together() -> None:
     ports = [port(), port("admin", 81, 30081)]
     objects = [other_service("web", ports=ports), endpoints("a", "b"), endpoints("a", ports=["admin"]), *LAN]

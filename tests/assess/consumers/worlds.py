@@ -184,20 +184,24 @@ class World:
 
     def put(self, *objects: Json) -> dict[Key, Assessment | None]:
         """Add or change objects; what differs after that."""
-        return self._put(objects, malformed=False)
+        return self.engine.refresh(self._absorb(objects, malformed=False))
+
+    def outdated_by(self, *objects: Json) -> set[Key]:
+        """Add or change objects; the Services that the engine assesses again then."""
+        return set(self.engine.invalidate(self._absorb(objects, malformed=False)))
 
     def put_malformed(self, *objects: Json) -> dict[Key, Assessment | None]:
         """As `put`, for objects that cannot be decoded."""
-        return self._put(objects, malformed=True)
+        return self.engine.refresh(self._absorb(objects, malformed=True))
 
-    def _put(self, objects: Sequence[Json], *, malformed: bool) -> dict[Key, Assessment | None]:
+    def _absorb(self, objects: Sequence[Json], *, malformed: bool) -> Touched:
         touched = Touched()
         kinds: dict[str, Kind[Any]] = {kind.name: kind for kind in self.picture.kinds}
         for made in objects:
             entry = decode_item(kinds[made["kind"]], made)
             assert isinstance(entry, Reject) is malformed, entry
             touched.add(self.picture.absorb(self.picture.store(kinds[made["kind"]]).replace([entry])))
-        return self.engine.refresh(touched)
+        return touched
 
     def names(self, members: int) -> str:
         return "".join(self.picture.nodes.names(members))

@@ -14,7 +14,7 @@ from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.targets import MULTI_CLUSTER, TargetGroup
 from etpguard.objects import IPFamily, Key, Service
 from etpguard.objects.aws import TARGET_GROUP_BINDING, TargetGroupBinding
-from etpguard.objects.records import index_key
+from etpguard.objects.records import presence_key
 
 _PREFIXES = {
     "ingress.k8s.aws": "Ingress",
@@ -57,7 +57,7 @@ def owner_of(binding: TargetGroupBinding) -> Owner | None:
     return None
 
 
-OF_ANY_INGRESS = index_key(TARGET_GROUP_BINDING.name, "Ingress")
+OF_ANY_INGRESS = presence_key(TARGET_GROUP_BINDING.name, "Ingress")
 """The key of the index to which each binding refers that the controller made for an Ingress."""
 
 

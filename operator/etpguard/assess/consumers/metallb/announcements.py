@@ -147,7 +147,8 @@ def announcement(service: Service, view: View) -> Announcement:
     rule = replace(NODES, any_of=() if () in alternatives else alternatives)
     missing = _missing(service, view, ads)
     reads = frozenset(map(report_key, missing))
-    unreported = Otherwise(_named(nodes), _NOT_REPORTED) if service.uid and any(map(view.has, missing)) else None
+    others_have = any(view.any_refers(kind, report_key(kind)) for kind in missing)
+    unreported = Otherwise(_named(nodes), _NOT_REPORTED) if service.uid and others_have else None
     if shared:
         fewest = unreported.rule if unreported else rule
         return Announcement(PossibleNodes(EVERY_NODE, _PREFIX_SHARED, fewest=fewest), reads=reads)

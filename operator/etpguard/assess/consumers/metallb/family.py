@@ -25,6 +25,7 @@ from etpguard.assess.node_rule import EXCLUDE_LABEL
 from etpguard.assess.outcome import Outcome
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import SERVICE, Key, Kind, Node, Service
+from etpguard.objects.records import is_index_key
 
 CLASSES = ("metallb", "metallb.io/metallb", "metallb.universe.tf/metallb")
 MARKS = ("metallb.io/", "metallb.universe.tf/")
@@ -122,7 +123,7 @@ def _addresses_and_sharers(service: Service, view: View) -> frozenset[Key]:
 def _cluster(service: Service, consumer: Consumer) -> Advice:
     """Change the policy of the Service, and of all those that share its address."""
     alone = cluster(service, ClientIP.LOST)
-    twins = [key for key in consumer.reads if key.namespace and key != service.key]
+    twins = [key for key in consumer.reads if not is_index_key(key) and key != service.key]
     if not twins:
         return alone
     first = nsmallest(_MOST_TWINS, twins)
