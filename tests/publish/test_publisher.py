@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -13,6 +15,7 @@ from msgspec.structs import replace
 from etpguard.assess import Assessment, Outcome, picture_for
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.cluster import Picture
+from etpguard.kube.backoff import Backoff
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, decode_item
 from etpguard.objects.scope import NamespaceScope
@@ -31,7 +34,7 @@ FAST = PublishSettings(
     hold=0,
     urgent_hold=0,
     poll_interval=0.01,
-    reload_interval=0.05,
+    reload=Backoff(0.05, 0.4, jitter=0.0),
     sweep_interval=0.1,
     worker=WorkerSettings(idle=0.01, longest_backoff=0.05),
 )
@@ -95,7 +98,7 @@ def test_events_that_are_answered_with_a_web_page() -> None:
 
     async def scene() -> None:
         nonlocal body
-        await until(lambda: len(api.calls) > 6)  # three tries at a time
+        await until(lambda: len(api.calls) > 1)
         body = NO_EVENTS
         await until(lambda: publisher._events.loaded)
 
@@ -103,6 +106,34 @@ def test_events_that_are_answered_with_a_web_page() -> None:
     writer = Writer(api, sleep=lambda seconds: asyncio.sleep(0))
     publisher = Publisher(writer, picture_for(consumer_families()), {}, advice, FAST)
     play(publisher, scene)
+
+
+def test_events_that_take_too_long_to_list_do_not_prevent_new_ones(caplog: pytest.LogCaptureFixture) -> None:
+    """The API server filters Events after it has read all of them, so a list of a large cluster may never end in
+    time. It must not be asked without a pause."""
+    key = Key("ns", "web")
+    assessments = {key: assessment(O.Blackhole, verdict(O.Blackhole), key=key)}
+    listed: list[float] = []
+    genuine = api_of()
+
+    def answer(call: Call) -> Any:
+        if call.method == "GET" and call.path.endswith("/events"):
+            listed.append(time.monotonic())
+            raise TimeoutError
+        return genuine.answer(call)
+
+    api = FakeApi(answer)
+    publisher = Publisher(Writer(api), picture_with(key), assessments, advice, FAST)
+
+    async def scene() -> None:
+        publisher.offer(assessments)
+        await until(lambda: len(listed) > 5)
+        await until(lambda: any(call.path.endswith("/events") for call in writes(api)))
+
+    play(publisher, scene)
+    gaps = [later - earlier for earlier, later in itertools.pairwise(listed)]
+    assert all(gap >= least for gap, least in zip(gaps, (0.05, 0.1, 0.2, 0.4, 0.4), strict=False))
+    assert len([r for r in caplog.records if "Cannot list the Events that exist" in r.message]) == 1
 
 
 @pytest.mark.parametrize(

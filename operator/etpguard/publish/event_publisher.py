@@ -70,15 +70,20 @@ class EventPublisher:
 
     @property
     def loaded(self) -> bool:
-        """Whether the Events that exist are known. Until then no Event is sent."""
+        """Whether the Events that exist are known, as far as they can be. Until then no Event is sent."""
         return self._loaded
 
     def reset(self) -> None:
         """Another leader may have sent Events in between, so they must be loaded again."""
         self._loaded = False
 
+    def go_on(self) -> None:
+        """Send Events although those that exist cannot be listed. One that exists is then read when it is sent."""
+        self._loaded = True
+
     async def load(self) -> None:
-        """Read the Events that exist. Raises NotNow and ApiError."""
+        """Read the Events that exist. Raises NotNow and ApiError. It tries once: the API server may have to read
+        all Events of the cluster for it."""
         found: list[EventRecord] = []
         for namespace in sorted(self._settings.scope.only) or ("",):
             token = ""
@@ -89,7 +94,7 @@ class EventPublisher:
                     token=token,
                     field_selector=f"reportingController={COVERAGE_CONTROLLER}",
                 )
-                page = await self._writer.read_page(EVENT, request)
+                page = await self._writer.read_page(EVENT, request, attempts=1)
                 found += page.items
                 if not (token := page.continue_token):
                     break

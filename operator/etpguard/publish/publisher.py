@@ -95,7 +95,9 @@ class Publisher:
             internal_advice=internal_advice,
         )
         self._own_term: int | None = None
-        self._sweep_at = self._load_at = float("-inf")
+        self._sweep_at = float("-inf")
+        self._load_at = float("inf")
+        self._load_failures = 0
         self._workers: dict[str, Worker] = {}
         for enabled, name, look, rate in (
             (settings.events, "Event", self._events.look, settings.event_rate),
@@ -194,9 +196,13 @@ class Publisher:
             self._reports.reset()
             self._events.reset()
             self._sweep_at = self._load_at = now
+            self._load_failures = 0
             self._warn_of_others()
-        if leads and self._settings.events and not self._events.loaded and now >= self._load_at:
-            self._load_at = now + await self._load_events()
+        if leads and self._settings.events and now >= self._load_at:
+            self._load_at = float("inf")
+            pause = await self._load_events()
+            if pause is not None:
+                self._load_at = self._clock() + pause
         if leads:
             for key in self._own_writes.expire(now):
                 self._enqueue(key, self._assessments.get(key))
@@ -205,18 +211,36 @@ class Publisher:
             self._sweep_at = now + self._settings.sweep_interval
             self.sweep()
 
-    async def _load_events(self) -> float:
-        """Read the Events that exist; seconds until the next try, if it failed."""
+    async def _load_events(self) -> float | None:
+        """Read the Events that exist; seconds until the next try, None if it succeeded."""
         try:
             await self._events.load()
         except NotNow as closed:
-            return closed.retry_in
+            if not closed.refusal:
+                return closed.retry_in
+            problem = closed.reason
         except ApiError as error:
-            _log.debug("cannot list Events: %s", error, extra=request_fields("list", EVENT.resource, ""))
-            return self._settings.reload_interval
+            problem = str(error)
+        else:
+            self._events_known()
+            return None
+        self._load_failures += 1
+        if self._load_failures == self._settings.reloads_before_events:
+            _log.warning(
+                "Cannot list the Events that exist: %s. etpguard sends Events all the same, and tries again after "
+                "up to %.0f s",
+                problem,
+                self._settings.reload.longest,
+                extra=request_fields("list", EVENT.resource, ""),
+            )
+            self._events.go_on()
+            self._events_known()
+        return self._settings.reload.pause(self._load_failures)
+
+    def _events_known(self) -> None:
+        """Look at all Services, since from now on Events are sent."""
         for key in {*self._assessments, *self._internal}:
             self._enqueue(key, self._assessments.get(key))
-        return 0.0
 
     def _is_open(self) -> bool:
         return self._writer.closed() is None and self._term() == self._own_term

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from etpguard.kube.backoff import Backoff
 from etpguard.objects.scope import EVERYWHERE, NamespaceScope
 
 
@@ -64,8 +65,10 @@ class PublishSettings:
 
     poll_interval: float = 0.5
     """How often the publisher asks whether it may write and which term it is."""
-    reload_interval: float = 5.0
-    """Pause after a list of Events has failed."""
+    reload: Backoff = field(default=Backoff(5.0, 600.0))
+    """Pauses after a list of Events has failed. A cluster may have so many that no list ends in time."""
+    reloads_before_events: int = 3
+    """After this many failures in a row, Events are sent although those that exist are not known."""
     stop_grace: float = 3.0
     """How long writes that are under way may take at the end."""
     worker: WorkerSettings = WorkerSettings()
