@@ -83,6 +83,17 @@ def test_a_drain_of_pods_that_serve_long_enough_is_seamless() -> None:
     assert phases.exposure == (0, 0), "the node drops only when nobody sends to it"
 
 
+def test_how_a_program_ends_is_not_known_but_the_load_balancer_bounds_the_loss() -> None:
+    pods = [pod("p1", "a"), pod("p2", "b")]
+    objects = behind_gke(pods, *deployment(2, minReadySeconds=60))
+    for change in (Drain(("a",)), Rollout(DEPLOYMENT)):
+        found = forecast(objects, change)
+        assert summary(found)[:2] == ("Unknown", (0, 14))
+        phases = phases_of(found)
+        assert phases is not None
+        assert phases.exposure == (0, 14)
+
+
 def test_a_delay_does_not_help_where_pods_stay_ready_until_they_have_ended() -> None:
     objects = behind_gke(TWO_AND_TWO, *deployment(3))
     objects[3]["spec"]["publishNotReadyAddresses"] = True
@@ -257,7 +268,7 @@ def test_without_pods_it_is_not_known() -> None:
     assert ends(found).worst.window is None
     phases = phases_of(found)
     assert phases is not None
-    assert phases.exposure == (0, 12), "the load balancer stops by then"
+    assert phases.exposure == (0, 14), "the load balancer stops by then"
 
 
 def test_changes_that_end_no_pod_hand_nothing_off() -> None:

@@ -24,11 +24,8 @@ from etpguard.assess.probe import (
     OwnNodePort,
 )
 from etpguard.foresight.detection import NotKnown, Timing
+from etpguard.foresight.detection.timing import MARGIN as MARGIN
 from etpguard.foresight.pod_end import ServingWindow
-
-MARGIN = 2
-"""Seconds until healthCheckNodePort shows a deletion, at the latest: the API server, the data plane and the health
-server each take some time."""
 
 
 class Seam(Enum):
@@ -161,7 +158,8 @@ def _health_check_node_port(timing: Timing, window: ServingWindow, pod: tuple[st
         return _unknown("it is seamless if the load balancer stops as soon as its check has failed", *because)
     lost = max(0, least - window.most), last - window.least
     if window.most >= last:
-        return _unknown(f"up to {lost[1]} s may be lost", *because)
+        known = lost if timing.lag_known else None
+        return HandOff(Seam.UNKNOWN, known, (f"up to {lost[1]} s may be lost", *because))
     return HandOff(Seam.LOSSY, lost, because)
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from etpguard.assess.consumers.consumer import Consumer
-from etpguard.assess.probe import OwnNodePort
+from etpguard.assess.probe import HealthCheckNodePort, OwnNodePort
 from etpguard.cluster import Picture
 from etpguard.foresight.detection import aws, azure, clouds, google
 from etpguard.foresight.detection.settings import NotKnown as NotKnown
 from etpguard.foresight.detection.settings import Unclear
+from etpguard.foresight.detection.timing import MARGIN
 from etpguard.foresight.detection.timing import Timing as Timing
 from etpguard.objects import Service
 
@@ -44,4 +45,5 @@ def detection_seconds(consumer: Consumer, service: Service, picture: Picture) ->
     timing = timing_of(consumer, service, picture)
     if isinstance(timing, NotKnown):
         return None
-    return timing.down(dropped=isinstance(consumer.probe, OwnNodePort))[1]
+    shown_after = MARGIN if isinstance(consumer.probe, HealthCheckNodePort) else 0
+    return timing.down(dropped=isinstance(consumer.probe, OwnNodePort))[1] + shown_after

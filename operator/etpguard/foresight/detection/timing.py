@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import ceil, floor
 
+MARGIN = 2
+"""Seconds until healthCheckNodePort shows a deletion, at the latest: the API server, the data plane and the health
+server each take some time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timing:
