@@ -18,7 +18,7 @@ EKS_AUTO = "eks-auto"
 CILIUM = "cilium"
 """Cilium runs the network of some node. No Node shows whether it replaces kube-proxy."""
 K3S_LB_LABELLED = "k3s-servicelb-nodes"
-"""A node has the label that makes k3s ServiceLB run only on labelled nodes."""
+"""A node has the label that makes ServiceLB of k3s or RKE2 run only on labelled nodes."""
 
 TAINTED = "tainted"
 """Some node has a taint, other than that of a control plane, that keeps the pods of a DaemonSet off it unless they
@@ -40,7 +40,16 @@ that names its node pool."""
 EXOSCALE_POOL_LABEL = "node.exoscale.net/nodepool-id"
 """Of the nodes of Exoscale SKS. A node pool has one instance pool, with another id."""
 
-K3S_LB_LABEL = "svccontroller.k3s.cattle.io/enablelb"
+SERVICELB_LABELS = {
+    "k3s": "svccontroller.k3s.cattle.io/enablelb",
+    "rke2": "svccontroller.rke2.cattle.io/enablelb",
+}
+SERVICELB_POOLS = {
+    "k3s": "svccontroller.k3s.cattle.io/lbpool",
+    "rke2": "svccontroller.rke2.cattle.io/lbpool",
+}
+"""The labels of the distributions with ServiceLB, by the scheme of their providerIDs: k3s 0821db5
+pkg/cloudprovider/servicelb.go, with pkg/version Program."""
 
 
 class Platforms:
@@ -113,6 +122,6 @@ def platforms_of(node: Node) -> frozenset[str]:
         found.add(f"{EXOSCALE_POOL}{labels.get(EXOSCALE_POOL_LABEL, '')}")
     if VIRTUAL_NODE_LABEL in labels:
         found.add(OKE_VIRTUAL)
-    if K3S_LB_LABEL in labels:
+    if any(label in labels for label in SERVICELB_LABELS.values()):
         found.add(K3S_LB_LABELLED)
     return frozenset(found)

@@ -175,3 +175,47 @@ def test_a_node_that_gets_the_address_is_noticed() -> None:
     assert made.consumer().consumer.family == "unknown-controller"
     made.put(node("a", "k3s://a", addresses=["198.51.100.9"]))
     assert made.consumer().consumer.family == "k3s-servicelb"
+
+
+RKE2_ENABLE, RKE2_POOL = "svccontroller.rke2.cattle.io/enablelb", "svccontroller.rke2.cattle.io/lbpool"
+
+
+def rke2(name: str, **more: object) -> Json:
+    return node(name, f"rke2://{name}", addresses=[f"198.51.100.{ord(name) - 96}"], **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("subject", "members", "expected"),
+    [
+        pytest.param(
+            service(), [rke2("a"), rke2("b")], Seen("Covered", "Covered", "a", ""), id="the address of a node"
+        ),
+        pytest.param(
+            service(labels={RKE2_POOL: "y"}),
+            [rke2("a", labels={RKE2_ENABLE: "true", RKE2_POOL: "y"}), rke2("b")],
+            Seen("Covered", "Covered", "a", ""),
+            id="its labels",
+        ),
+        pytest.param(
+            service(),
+            [rke2("a"), rke2("b", labels={RKE2_ENABLE: "true"})],
+            Seen("NoTargets", "NoTargets", "", ""),
+            id="only labelled nodes",
+        ),
+    ],
+)
+def test_rke2_has_the_same_with_its_own_names(subject: Json, members: list[Json], expected: Seen) -> None:
+    """rke2-docs #272: --enable-servicelb."""
+    assert seen(subject, endpoints("a"), *members) == expected
+
+
+@pytest.mark.parametrize(
+    ("subject", "members"),
+    [
+        pytest.param(worlds.service(), [rke2("a"), rke2("b")], id="without an address: it is off by default"),
+        pytest.param(service(), [rke2("a"), k3s("b")], id="nodes of both"),
+    ],
+)
+def test_rke2_is_not_recognised(subject: Json, members: list[Json]) -> None:
+    made = world(subject, endpoints("a"), *members)
+    assert not any(v.consumer.family == "k3s-servicelb" for v in made.assessment.consumers)

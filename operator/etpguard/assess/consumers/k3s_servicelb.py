@@ -1,4 +1,4 @@
-"""k3s ServiceLB: a DaemonSet with host ports, and a status that names only nodes with a ready pod."""
+"""ServiceLB of k3s and RKE2: a DaemonSet with host ports, and a status that names only nodes with a ready pod."""
 
 from __future__ import annotations
 
@@ -24,19 +24,26 @@ from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, NodeRule
 from etpguard.assess.outcome import Outcome, Reason
-from etpguard.assess.platforms import K3S_LB_LABEL, K3S_LB_LABELLED
+from etpguard.assess.platforms import K3S_LB_LABELLED, SERVICELB_LABELS, SERVICELB_POOLS
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import NODE, SERVICE, Key, Kind, Node, Requirement, Service
 from etpguard.objects.k3s import SERVICE_NAME, SERVICE_NAMESPACE, SVCLB_POD, SvclbPod
 
-_POOL = "svccontroller.k3s.cattle.io/lbpool"
-
 _TOLERATED = CONTROL_PLANE_TAINTS | {"CriticalAddonsOnly"}
 
-_WITHOUT_ADDRESS = (
-    "another Service or Pod has its port on each node, so that its svclb Pods are Pending; its svclb Pods run on "
-    f"no node with a ready endpoint, by taints or by the labels {K3S_LB_LABEL} and {_POOL}; ServiceLB is disabled"
-)
+
+def _without_address(program: str) -> str:
+    return (
+        "another Service or Pod has its port on each node, so that its svclb Pods are Pending; its svclb Pods "
+        f"run on no node with a ready endpoint, by taints or by the labels {SERVICELB_LABELS[program]} and "
+        f"{SERVICELB_POOLS[program]}; ServiceLB is disabled"
+    )
+
+
+def _program(view: View) -> str:
+    """The one distribution with ServiceLB that the nodes' providerIDs name; "" for none or both."""
+    found = view.platforms.intersection(SERVICELB_LABELS)
+    return next(iter(found)) if len(found) == 1 else ""
 
 
 def _status_addresses(service: Service) -> Iterable[Key]:
@@ -59,8 +66,8 @@ class K3sServiceLB(BaseFamily):
     )
     documented = (
         DocumentedConsumer(
-            consumer="k3s ServiceLB",
-            found_by="no class, providerID `k3s://`, a status with addresses of nodes",
+            consumer="ServiceLB of k3s and RKE2",
+            found_by="no class, providerID `k3s://` or `rke2://`, a status with addresses of nodes",
             nodes="Ready nodes with an endpoint and a Ready svclb Pod; where etpguard may not read Pods, Ready "
             "nodes with an endpoint and without a taint that these Pods do not tolerate. If one of them has an "
             "ExternalIP, only those with one",
@@ -73,17 +80,18 @@ class K3sServiceLB(BaseFamily):
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         pods = [pod for pod in view.referring(SVCLB_POD, service.key) if not pod.deleting]
-        recognition = _recognised(service, view, pods)
+        program = _program(view)
+        recognition = _recognised(service, view, pods, program)
         if recognition is None:
             return
         if pods:
             recognition = recognition._replace(evidence=Evidence.OBSERVED, assumptions=())
-        targets = _with_pods(pods) if pods else _without_pods(service, view)
-        causes = _not_ready(pods) if pods else _WITHOUT_ADDRESS
+        targets = _with_pods(pods) if pods else _without_pods(service, view, program)
+        causes = _not_ready(pods) if pods else _without_address(program)
         balancer = Balancer.of(service, "k3s-servicelb", recognition, "node", without_address=causes)
         for port in service.ports:
             if service.uid and not port.node_port:
-                yield balancer.consumer(port, no_node_port(port, "k3s ServiceLB"))
+                yield balancer.consumer(port, no_node_port(port, f"{program} ServiceLB"))
             else:
                 yield balancer.consumer(port, targets)
 
@@ -108,11 +116,12 @@ def _label(verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         return
     shown = named(lacking)
     others = " Label the other nodes with pods too." if len(lacking) > len(shown) else ""
-    pool = labels.get(_POOL)
-    moved = pool and any(node.labels.get(_POOL, pool) != pool for node in lacking)
+    pools = {key: value for key, value in labels.items() if key.endswith("/lbpool")}
+    moved = any(node.labels.get(key, pool) != pool for node in lacking for key, pool in pools.items())
     yield Advice(
         "Let ServiceLB use the nodes with pods",
-        f"Some nodes have the label {K3S_LB_LABEL}, so that ServiceLB uses only those where it is true.{others}",
+        f"Some nodes have the label {next(iter(labels))}, so that ServiceLB uses only those where it is "
+        f"true.{others}",
         "Cost: ServiceLB then runs there for other Services too."
         + (" Nodes of another pool leave it." if moved else ""),
         kubectl("label", "node", *shown, "--overwrite", *(f"{key}={value}" for key, value in labels.items())),
@@ -124,7 +133,7 @@ def _look(service: Service) -> Advice:
     return Advice(
         "Find out why no svclb Pod is ready on a node with pods",
         "The usual causes are another Service or Pod with its ports on the node, a taint, and the labels "
-        f"{K3S_LB_LABEL} and {_POOL} of the nodes.",
+        f"{SERVICELB_LABELS['k3s']} and {SERVICELB_POOLS['k3s']} of the nodes.",
         "",
         kubectl("get", "pods", "-A", "-o", "wide", "-l", labels),
     )
@@ -155,33 +164,34 @@ def _not_ready(pods: Sequence[SvclbPod]) -> str:
     return f"no svclb Pod of the Service is Ready on a node with an endpoint ({ready} on other nodes){waiting}"
 
 
-def _without_pods(service: Service, view: View) -> NodeTargets:
+def _without_pods(service: Service, view: View, program: str) -> NodeTargets:
     """The targets by the nodes that would run svclb Pods if their ports are free."""
-    pool = _node_pool(service, view)
+    pool = _node_pool(service, view, program)
     rule = NodeRule(
         taints=(), tolerated=_TOLERATED, requirements=pool, follows_endpoints=True, external_first=True
     )
     return NodeTargets(rule, UNCHECKED)
 
 
-def _node_pool(service: Service, view: View) -> tuple[Requirement, ...]:
+def _node_pool(service: Service, view: View, program: str) -> tuple[Requirement, ...]:
     """The requirements on nodes. Once any node has the label, only nodes with the value "true" count, and only
     then the pool of the Service counts."""
     if K3S_LB_LABELLED not in view.platforms:
         return ()
-    pool = service.labels.get(_POOL)
-    return (Requirement(K3S_LB_LABEL, "In", ("true",)), *([Requirement(_POOL, "In", (pool,))] if pool else ()))
+    pool = service.labels.get(SERVICELB_POOLS[program])
+    enabled = Requirement(SERVICELB_LABELS[program], "In", ("true",))
+    return (enabled, *([Requirement(SERVICELB_POOLS[program], "In", (pool,))] if pool else ()))
 
 
-def _recognised(service: Service, view: View, pods: Sequence[SvclbPod]) -> Recognition | None:
+def _recognised(service: Service, view: View, pods: Sequence[SvclbPod], program: str) -> Recognition | None:
     """By the nodes, with a status that holds addresses of nodes alone: another implementation would give other
-    addresses. Without a status, by its svclb Pods, or by the nodes alone."""
-    if not classless(service) or "k3s" not in view.platforms or sole_cloud(view):
+    addresses. Without a status, in k3s, by its svclb Pods, or by the nodes alone: in RKE2 it is off by default."""
+    if not classless(service) or not program or sole_cloud(view):
         return None
     how = (
-        "recognised by the nodes' providerIDs (k3s://). Only the addresses in the Service's status count: those "
-        "of nodes with a ready pod. Clients that address other nodes, for example through their own DNS records, "
-        "lose their packets"
+        f"recognised by the nodes' providerIDs ({program}://). Only the addresses in the Service's status "
+        "count: those of nodes with a ready pod. Clients that address other nodes, for example through their "
+        "own DNS records, lose their packets"
     )
     entries = service.load_balancer_ingress
     if entries:
@@ -189,6 +199,8 @@ def _recognised(service: Service, view: View, pods: Sequence[SvclbPod]) -> Recog
         return Recognition(how) if by_nodes else None
     if pods:
         return Recognition(how)
+    if program != "k3s":
+        return None
     if in_cluster_balancers(service, view):
         return None
     taken = "the providerIDs of the nodes (k3s://) suggest that its load balancer is k3s ServiceLB"
