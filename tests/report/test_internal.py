@@ -96,12 +96,13 @@ BOTH: Any = (*HTTP, {"name": "dns", "port": 53, "protocol": "UDP"})
         ),
         (
             (inside(), NOWHERE, *NODES),
-            "no node has a usable endpoint, so every node rejects the traffic; the policy is not the cause",
+            "no node has a usable endpoint, so every node rejects the traffic; the traffic policy is not the "
+            "cause",
         ),
         (
             (inside(ports=BOTH), ON_N1, NODES[0]),
             "no node has a usable endpoint of port dns/UDP over IPv4, so every node rejects this traffic; the "
-            "policy is not the cause",
+            "traffic policy is not the cause",
         ),
         (
             (inside(), *NODES),

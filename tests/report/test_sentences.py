@@ -105,8 +105,7 @@ def test_why_nothing_is_routed_around_where_no_target_is_healthy() -> None:
             Reason("NoEndpoints", "port web/TCP over IPv6"),
             0,
             "no node has a usable endpoint of port web/TCP over IPv6, so every node rejects this traffic; the "
-            "policy is "
-            "not the cause",
+            "traffic policy is not the cause",
             id="which port and family have no endpoint",
         ),
         pytest.param(
@@ -170,7 +169,8 @@ def test_a_condition_without_consumers_names_at_most_ten_ports() -> None:
         pytest.param(Outcome.NoTargets, "no known consumer, and no eligible node", id="no eligible node"),
         pytest.param(
             Outcome.NoEndpoints,
-            "no node has a usable endpoint, so every node rejects the traffic; the policy is not the cause",
+            "no node has a usable endpoint, so every node rejects the traffic; the traffic policy is not the "
+            "cause",
             id="no endpoints",
         ),
     ],

@@ -46,7 +46,7 @@ from etpguard.objects import NODE, IPFamily, Key
 _REASONS = {code: Reason(code) for code in (*Outcome.__members__, NO_HEALTHY_TARGET, TOO_FEW_HEALTHY)}
 REGISTRATION_STOPS = ("NodeNotIdentified", "RegistrationBlocked")
 """The reasons with which a node may keep the controller from registering and removing any other."""
-_PODS = Reason("TargetsPods", "it sends to pods directly, so the policy is not on its path")
+_PODS = Reason("TargetsPods", "it sends to pods directly, so the traffic policy is not on its path")
 _ANY_NODE = NodeRule(taints=(), readiness=Readiness.IGNORED)
 _ONE_ADDRESS = Reason(
     "NodeAddressNotKnown",

@@ -74,7 +74,7 @@ class Engine:
         self._epoch = -1
         self._prepared: int | None = None
         self._presence: dict[Key, bool] = {}
-        """Whether any object refers to a presence key, as consumers were told last."""
+        """Whether any object refers to a presence key, as consumers last heard."""
         self._present = 0
         self._shared: object = None
         self.assessments: dict[Key, Assessment] = {}

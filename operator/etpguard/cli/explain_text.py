@@ -150,7 +150,7 @@ def _unassessed(assessed: Assessed, service: Service) -> Lines:
             "NotAffected: with this policy every node forwards external traffic to any endpoint of the cluster. "
             f"The cost is one extra network hop{seen}."
         )
-        yield "If traffic is lost all the same, the policy is not the cause."
+        yield "If traffic is lost all the same, externalTrafficPolicy is not the cause."
     elif service.type == "ExternalName":
         yield "NotAffected: an ExternalName is a DNS alias; no node serves it."
     elif service.spec.cluster_ip == "None":

@@ -90,7 +90,7 @@ def _conditions(policy: CoveragePolicy, barred: Reason | None, left: int) -> lis
 
 
 def _lacks_endpoints(case: Case) -> bool:
-    """Whether no endpoint is usable: then the policy is not the cause, and no node is uncovered."""
+    """Whether no endpoint is usable: then the traffic policy is not the cause, and no node is uncovered."""
     return case.assessment is not None and case.assessment.outcome is Outcome.NoEndpoints
 
 

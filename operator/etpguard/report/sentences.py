@@ -126,7 +126,8 @@ def _without_consumer(assessment: Assessment) -> str:
 def _no_usable_endpoint(where: str) -> str:
     """`where` names the ports and families; "" for all of them."""
     of, traffic = (f" of {where}", "this traffic") if where else ("", "the traffic")
-    return f"no node has a usable endpoint{of}, so every node rejects {traffic}; the policy is not the cause"
+    why = f"no node has a usable endpoint{of}, so every node rejects {traffic}"
+    return f"{why}; the traffic policy is not the cause"
 
 
 def _other_ports(assessment: Assessment) -> str:

@@ -82,7 +82,7 @@ class EksAuto(BaseFamily):
         if verdict.outcome is not Outcome.Unknown:
             return
         key = _TARGET_TYPE[verdict.consumer.kind]
-        effect = "Pods are then the targets, and the policy is not on the path."
+        effect = "Pods are then the targets, and the traffic policy is not on the path."
         cost = (
             "Cost: it makes new target groups, and requests may be lost until their targets are registered and "
             "healthy."

@@ -85,7 +85,7 @@ class InClusterProxies(BaseFamily):
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.consumer.targets.rule is not None and verdict.uncovered:
-            effect = "Traefik then sends to pods, and the policy is not on the path."
+            effect = "Traefik then sends to pods, and the traffic policy is not on the path."
             yield drop_annotation(service, NODE_PORT_LB, effect)
 
 

@@ -65,7 +65,7 @@ class TraefikRoutes(BaseFamily):
         route = f"{consumer.kind} {consumer.namespace}/{consumer.name}"
         yield Advice(
             f"Remove nodePortLB from Service {service.key.name} in {route}",
-            "Traefik then sends to pods, and the policy is not on the path.",
+            "Traefik then sends to pods, and the traffic policy is not on the path.",
         )
         yield spread(service, "every node")
 

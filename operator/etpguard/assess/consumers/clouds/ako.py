@@ -49,9 +49,9 @@ exclude label."""
 _MODE = Reason(
     "ServiceTypeNotKnown",
     "AKO's setting serviceType decides, and etpguard does not read it. With ClusterIP or NodePortLocal, AKO sends "
-    "to pods, and the policy is not on the path. With NodePort, version 1.14.1 and later send to the nodes "
-    "with an endpoint. Earlier versions then send to all nodes, and a share of the requests may be lost. Look at "
-    "serviceType in the ConfigMap avi-system/avi-k8s-config",
+    "to pods, and the traffic policy is not on the path. With NodePort, version 1.14.1 and later send to the "
+    "nodes with an endpoint. Earlier versions then send to all nodes, and a share of the requests may be lost. "
+    "Look at serviceType in the ConfigMap avi-system/avi-k8s-config",
 )
 
 _NOT_SHOWN = Reason(
@@ -96,7 +96,9 @@ class Ako(BaseFamily):
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.outcome is not Outcome.Unknown:
             return
-        effect = "ClusterIP and NodePortLocal mean that AKO sends to pods, and the policy is not on the path."
+        effect = (
+            "ClusterIP and NodePortLocal mean that AKO sends to pods, and the traffic policy is not on the path."
+        )
         yield Advice("Find out how AKO reaches the Service", effect, "", _READ_MODE)
         yield spread(service, "every node that AKO may send to")
         http = verdict.consumer.kind == "Ingress"

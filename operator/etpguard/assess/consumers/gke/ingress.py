@@ -89,7 +89,7 @@ def _to_endpoint_groups(service: Service, check: HealthCheck | None) -> Advice:
     to fill those that it no longer names. mergeStandaloneNEGsPortInfo: a custom name beside `ingress` is an error.
     pkg/healthchecks/healthchecks.go sync: a BackendConfig sets the port of the check for endpoint groups too."""
     effect = (
-        "Pods are then the targets, the policy is not on the path, and the client's address stays in "
+        "Pods are then the targets, the traffic policy is not on the path, and the client's address stays in "
         "X-Forwarded-For."
     )
     if check and check.settings and check.settings.port.isdigit():
