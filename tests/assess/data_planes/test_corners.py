@@ -239,6 +239,26 @@ def test_a_service_that_a_proxy_on_the_node_serves(value: str, expected: str) ->
     assert states(*slices, plane=KUBE_PROXY, meta=meta) == "RTD"
 
 
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        pytest.param("enabled", "RT?", id="enabled"),
+        pytest.param("Enabled", "RT?", id="in capitals"),
+        pytest.param("disabled", "RTD", id="disabled"),
+    ],
+)
+def test_a_service_that_the_envoy_of_each_node_balances(value: str, expected: str) -> None:
+    """Cilium 1.20.2 Documentation/network/servicemesh/envoy-load-balancing.rst; #29832."""
+    meta = {"annotations": {"service.cilium.io/lb-l7": value}}
+    slices = (endpoint_slice([on("n1"), on("n2", "10.0.0.9", **ENDING)]),)
+    assert states(*slices, plane=CILIUM, meta=meta) == expected
+    (found,) = [service_states(service(meta=meta), slices, three_nodes(), CILIUM)]
+    assert bool(found.health_not_known) is ("?" in expected)
+    assert states(*slices, plane=KUBE_PROXY, meta=meta) == "RTD"
+    nowhere = (endpoint_slice([]),)
+    assert states(*nowhere, plane=CILIUM, meta=meta) == states(*nowhere, plane=CILIUM)
+
+
 def port_of(known: KnownDataPlane, *slices: EndpointSlice, **spec: Any) -> PortState:
     (port,) = service_states(service(**spec), slices, three_nodes(), known).ports
     return port

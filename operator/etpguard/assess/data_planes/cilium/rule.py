@@ -110,6 +110,16 @@ _DELEGATED = Reason(
 """pkg/loadbalancer/service.go GetProxyDelegation; bpf/lib/lb.h SVC_FLAG_L7_DELEGATE;
 Documentation/network/kubernetes/kubeproxy-free.rst."""
 
+_LAYER_7 = "service.cilium.io/lb-l7"
+_BY_ENVOY = Reason(
+    "BalancedByEnvoy",
+    f"the Service has the annotation {_LAYER_7}: enabled. If Cilium runs with loadBalancer.l7.backend=envoy, the "
+    "Envoy of each node takes its packets and may send them to an endpoint of another node, so that nothing is "
+    "lost. If not, a node without an endpoint loses them. Look at `kubectl get ciliumenvoyconfigs -A`",
+)
+"""operator/pkg/ciliumenvoyconfig of 1.20.2, Documentation/network/servicemesh/envoy-load-balancing.rst; PR
+#21244."""
+
 
 class _State(NamedTuple):
     """One port in one family; the fields are those of `PortState`."""
@@ -171,6 +181,9 @@ class Cilium:
         if delegated:
             uncertain = (*uncertain, Uncertain(everything.active | everything.terminating, _DELEGATED))
         ports = tuple(self._port_state(each, installed, inputs.of_envoy, uncertain) for each in found)
+        balanced = service.annotations.get(_LAYER_7, "").lower() == "enabled"
+        if balanced:
+            ports = tuple(map(_perhaps_by_envoy, ports))
         healthy = (-1 if inputs.of_envoy else everything.active) & installed if self._serves_health else 0
         envoy_fails = inputs.of_envoy and (self._release is None or self._release < _ENVOY_IS_HEALTHY)
         return ServiceStates(
@@ -181,7 +194,7 @@ class Cilium:
             everything.named_active | everything.named_terminating,
             everything.named_active,
             health_port_open=installed if self._serves_health else 0,
-            health_not_known=-1 if envoy_fails or delegated else 0,
+            health_not_known=-1 if envoy_fails or delegated or balanced else 0,
         )
 
     def internal_ports(self, inputs: Inputs) -> tuple[PortState, ...]:
@@ -278,6 +291,13 @@ class Cilium:
         if HEADLESS in labels and not self._reads_headless:
             return False
         return selected(labels, self._proxy_name) and not is_of_mesh(slice_)
+
+
+def _perhaps_by_envoy(port: PortState) -> PortState:
+    """What the nodes without an endpoint do is not known."""
+    if not port.usable:
+        return port
+    return replace(port, uncertain=(*port.uncertain, Uncertain(~port.forwarding, _BY_ENVOY)))
 
 
 def _may_differ(inputs: Inputs, backends: Backends, found: Iterable[_State]) -> bool:
