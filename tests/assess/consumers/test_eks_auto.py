@@ -19,6 +19,7 @@ from tests.assess.consumers.worlds import (
 AUTO = {"eks.amazonaws.com/compute-type": "auto"}
 NLB_TYPE = "service.beta.kubernetes.io/aws-load-balancer-nlb-target-type"
 ALB_TYPE = "alb.ingress.kubernetes.io/target-type"
+EXTERNAL = {"service.beta.kubernetes.io/aws-load-balancer-type": "external", NLB_TYPE: "instance"}
 PODS = Seen("NotAffected", "TargetsPods", "", "")
 AUTO_INSTANCES = service(loadBalancerClass="eks.amazonaws.com/nlb", annotations={NLB_TYPE: "instance"})
 CLASS_WITH_PARAMETERS = ingress_class("auto", "eks.amazonaws.com/alb")
@@ -64,9 +65,36 @@ def test_no_class_and_no_auto_mode_is_the_cloud_providers() -> None:
 
 
 def test_an_annotation_for_the_load_balancer_controller_is_not_auto_modes() -> None:
-    marked = service(annotations={"service.beta.kubernetes.io/aws-load-balancer-type": "external"})
+    marked = service(annotations=EXTERNAL, in_cluster=True)
     made = world(marked, endpoints("a"), *nodes("aws", labels=AUTO))
     assert not any(v.consumer.family == "eks-auto" for v in made.assessment.consumers)
+
+
+def test_auto_mode_sets_its_class_on_a_new_service_whatever_its_annotations_are() -> None:
+    """EKS User Guide, auto-configure-nlb: "automatically set as the cluster default"."""
+    members = nodes("aws", labels=AUTO)
+    manifest = service(annotations=EXTERNAL)
+    assert seen(manifest, endpoints("a"), *members) == UNKNOWN
+    assert seen(manifest, endpoints("a"), *nodes("aws")).outcome == "TargetsUnhealthy"
+    live = service(annotations=EXTERNAL, ingress=[{"hostname": "k8s-a-1.elb.eu-west-1.amazonaws.com"}])
+    assert seen(live, endpoints("a"), *members).outcome == "TargetsUnhealthy"
+
+
+@pytest.mark.parametrize(
+    ("hostname", "family"),
+    [
+        ("a1b2-123.eu-west-1.elb.amazonaws.com", "aws-cloud-provider"),
+        ("a1b2-123.cn-north-1.elb.amazonaws.com.cn", "aws-cloud-provider"),
+        ("k8s-a-1.elb.eu-west-1.amazonaws.com", "eks-auto"),
+    ],
+)
+def test_a_classic_load_balancer_is_never_auto_modes(hostname: str, family: str) -> None:
+    """Of a Service that is older than Auto Mode, or that became a load balancer by an edit:
+    aws-load-balancer-controller #4468."""
+    objects = [service(ingress=[{"hostname": hostname}]), endpoints("a"), *nodes("aws", labels=AUTO)]
+    assert world(*objects).consumer().consumer.family == family
+    expected = "TargetsUnhealthy" if family == "aws-cloud-provider" else "Unknown"
+    assert seen(*objects).outcome == expected
 
 
 def test_advice_moves_to_pods() -> None:

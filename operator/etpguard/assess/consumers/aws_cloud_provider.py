@@ -5,7 +5,6 @@ cloud-provider-aws 63ec440 (1.36), pkg/providers/v1; file names without a path a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
@@ -14,7 +13,10 @@ from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.aws_target_groups import (
     CLASSIC,
     CLASSIC_CHECK,
+    CLASSIC_NAME,
     CLOUD_PROVIDER_NLB_CHECK,
+    NETWORK_NAME,
+    is_classic,
     is_nlb,
     named_by_aws,
     without_proxy_protocol,
@@ -132,7 +134,9 @@ class AwsCloudProvider(BaseFamily):
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         kind = service.annotations.get(TYPE, "")
         # "external" and "nlb-ip" are left to the AWS Load Balancer Controller: aws.go isLBExternal.
-        if kind in ("external", "nlb-ip") or addressed_by_ip(service) or EKS_AUTO in view.platforms:
+        if kind in ("external", "nlb-ip") or addressed_by_ip(service):
+            return
+        if EKS_AUTO in view.platforms and not is_classic(service):
             return
         recognition = _recognition(service, view)
         if recognition is None:
@@ -261,14 +265,11 @@ def _refused_as_a_whole(service: Service, rule: NodeRule, network: bool) -> Unkn
     if cause := _odd_attribute(service, network):
         return UnknownOutcome(refused("InvalidAttributes", f"{ATTRIBUTES} {cause}"), rule)
     host = next((entry.hostname or "" for entry in service.load_balancer_ingress), "")
-    if (_CLASSIC if network else _NETWORK).search(host):
+    if (CLASSIC_NAME if network else NETWORK_NAME).search(host):
         other = "Classic" if network else "Network"
         cause = f"the name {host[:253]} is that of a {other} Load Balancer, which {TYPE} does not ask for"
         return UnknownOutcome(refused("LoadBalancerTypeChanged", cause), rule)
     return None
-
-
-_CLASSIC, _NETWORK = re.compile(r"\.elb\.amazonaws\.com$"), re.compile(r"\.elb\.[a-z0-9-]+\.amazonaws\.com$")
 
 
 def _odd_attribute(service: Service, network: bool) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from etpguard.assess.consumers.changes import Step
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.resilience import MinimumHealthy
+from etpguard.objects import Service
 
 
 class CheckDefaults(NamedTuple):
@@ -94,6 +95,17 @@ def named_by_aws(hostname: str) -> bool:
     """Whether AWS gave that name to a load balancer: NAME.REGION.elb.amazonaws.com, or
     NAME.elb.REGION.amazonaws.com of a Network Load Balancer; with .cn in China."""
     return len(hostname) <= 253 and bool(_HOST.fullmatch(hostname))
+
+
+CLASSIC_NAME = re.compile(r"\.elb\.amazonaws\.com(?:\.cn)?$")
+"""Of a Classic Load Balancer, behind the name of the region."""
+NETWORK_NAME = re.compile(r"\.elb\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?$")
+"""Of a Network Load Balancer."""
+
+
+def is_classic(service: Service) -> bool:
+    """Whether the Service has a Classic Load Balancer, by its name."""
+    return any(CLASSIC_NAME.search(entry.hostname or "") for entry in service.load_balancer_ingress)
 
 
 def minimum_healthy(attributes: Mapping[str, str], *, by_zone: bool) -> MinimumHealthy:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from etpguard.assess.consumers.aws_target_groups import is_classic
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import backends
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
@@ -101,9 +102,14 @@ def _by_its_nodes(service: Service, view: View) -> Recognition | None:
 
 
 def _may_serve(service: Service, view: View) -> bool:
+    """Auto Mode makes Network Load Balancers alone. It sets its class on each new Service of type LoadBalancer
+    without one, also with annotations of the AWS Load Balancer Controller (EKS User Guide, auto-configure-nlb). A
+    Service that lives without a class is older, or became a load balancer later."""
     if not classless(service) or EKS_AUTO not in view.platforms or sole_cloud(view) != "aws":
         return False
-    return not addressed_by_ip(service) and service.annotations.get(_TYPE) not in _LBC_TYPES
+    if addressed_by_ip(service) or is_classic(service):
+        return False
+    return not service.uid or service.annotations.get(_TYPE) not in _LBC_TYPES
 
 
 def _has_no_parameters(class_name: str, view: View) -> bool:
