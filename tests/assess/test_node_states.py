@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etpguard.assess.node_states import (
-    external_ports,
-    family_of,
-    ip_families,
-    policy_applies,
-    proxied,
-)
+from etpguard.assess.node_states import external_ports, ip_families, policy_applies, proxied
 from etpguard.cluster import NodeTable
 from etpguard.objects import EndpointSlice
 from tests.assess.build import endpoint, endpoint_slice, service
@@ -203,23 +197,6 @@ def test_policy_applies_by_type() -> None:
         False,
         False,
     ]
-
-
-@pytest.mark.parametrize(
-    ("address", "family"),
-    [
-        ("10.0.0.1", "IPv4"),
-        ("010.000.0.01", "IPv4"),
-        ("::ffff:10.0.0.1", "IPv4"),
-        ("2001:DB8::1", "IPv6"),
-        ("", None),
-        ("10..0.1", None),
-        ("lb.example.com", None),
-        ("10.0.0.256", None),
-    ],
-)
-def test_family_of(address: str, family: str | None) -> None:
-    assert family_of(address) == family
 
 
 def test_families_without_any_address_are_those_of_ipv4() -> None:

@@ -81,7 +81,7 @@ def test_a_dump_of_a_part_does_not_say_that_it_has_all() -> None:
 class Lists(live.Lists):
     """Of a cluster with one node of k3s, without requests."""
 
-    def __init__(self, answer: live.Outcome) -> None:
+    def __init__(self, answer: live.ListResult) -> None:
         self.namespaces = ()
         self.narrowed = []
         self._answer = answer
@@ -91,7 +91,7 @@ class Lists(live.Lists):
         node: Any = decode_item(NODE, custom("Node", "v1", "n1", spec={"providerID": "k3s://n1"}))
         yield NODE, Listing([node], [])
 
-    def subset(self, kind: AnyKind) -> live.Outcome:
+    def subset(self, kind: AnyKind) -> live.ListResult:
         self.asked.append(kind)
         return self._answer
 
@@ -99,7 +99,7 @@ class Lists(live.Lists):
         return {}
 
 
-def read(answer: live.Outcome) -> tuple[Loaded, Lists]:
+def read(answer: live.ListResult) -> tuple[Loaded, Lists]:
     loaded, lists = Loaded(picture_for(consumer_families()), live=True, where="test"), Lists(answer)
     live.load(loaded, lists)
     return loaded, lists

@@ -26,7 +26,7 @@ from etpguard.kube.writes import WriteLimits, Writer
 from etpguard.metrics import Metrics
 from etpguard.objects import Key
 from etpguard.publish.publisher import Publisher
-from etpguard.publish.reports import InternalAdvice
+from etpguard.publish.reports import InternalAdviceTexts
 from etpguard.publish.settings import PublishSettings
 from etpguard.remediate.pacing import Pacing
 from etpguard.settings import Settings
@@ -46,7 +46,7 @@ class Writing:
         *,
         advice: Callable[[Assessment], Sequence[str]],
         assumed: Callable[[], Sequence[str]],
-        internal_advice: InternalAdvice,
+        internal_advice: InternalAdviceTexts,
         metrics: Metrics,
         failures: Failures,
         keeper: Keeper,

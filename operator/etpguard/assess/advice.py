@@ -21,6 +21,7 @@ from etpguard.assess.consumers.remedies import (
     spread,
 )
 from etpguard.assess.data_planes.interface import DataPlane, NodePlanes
+from etpguard.assess.node_rule import EXCLUDE_LABEL
 from etpguard.assess.node_states import PortState
 from etpguard.assess.outcome import Outcome
 from etpguard.cluster import Picture
@@ -118,8 +119,8 @@ class Advisor:
             case Outcome.NoTargets:
                 yield Advice(
                     "Find out why no node is eligible",
-                    "Check the Ready condition of the nodes, their label "
-                    "node.kubernetes.io/exclude-from-external-load-balancers, and whether they are being deleted.",
+                    f"Check the Ready condition of the nodes, their label {EXCLUDE_LABEL}, and whether they are "
+                    "being deleted.",
                     "",
                     kubectl("get", "nodes", "--show-labels"),
                 )

@@ -8,11 +8,9 @@ names below are under pkg/proxy there.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from enum import Enum
-from functools import cached_property, lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from functools import cached_property
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -20,12 +18,11 @@ from msgspec.structs import replace
 
 from etpguard.assess.outcome import Reason
 from etpguard.objects import IPFamily, Service, ServicePort
+from etpguard.objects.addresses import family_of
 
 PROXY_NAME = "service.kubernetes.io/service-proxy-name"
 HEADLESS = "service.kubernetes.io/headless"
 _FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
-# Addresses with more than one spelling: IPv6, and IPv4 with leading zeros.
-_AMBIGUOUS = re.compile(r":|(?:^|\.)0\d")
 
 
 class Client(Enum):
@@ -257,13 +254,6 @@ def ip_families(service: Service) -> tuple[IPFamily, ...]:
     return (family_of(spec.cluster_ip or "") or "IPv4",)
 
 
-@lru_cache(maxsize=8192)
-def family_of(address: str) -> IPFamily | None:
-    """The family as k8s.io/utils/net IPFamilyOf sees it (an IPv4-mapped address is IPv4), None if invalid."""
-    parsed = parse_address(address)
-    return None if parsed is None else "IPv4" if isinstance(parsed, IPv4Address) else "IPv6"
-
-
 def external_ports(service: Service, proxy_name: str = "") -> list[tuple[ServicePort, IPFamily]]:
     """The service ports that are reachable from outside: a node port, or a VIP or external IP of the family
     (serviceport.go:164 ExternallyAccessible)."""
@@ -298,27 +288,3 @@ def _vip_families(service: Service) -> set[IPFamily | None]:
 
 def _external_ip_families(service: Service) -> set[IPFamily | None]:
     return {family_of(address) for address in service.spec.external_ips or ()}
-
-
-def canonical(address: str) -> str:
-    """One spelling for each address, as kube-proxy keys endpoints by the parsed IP (endpointslicecache.go:231)."""
-    if ":" not in address and ".0" not in address and address[:1] != "0":
-        return address  # most addresses; the search takes several times as long
-    return _respelt(address) if _AMBIGUOUS.search(address) else address
-
-
-@lru_cache(maxsize=8192)
-def _respelt(address: str) -> str:
-    parsed = parse_address(address)
-    return address if parsed is None else str(parsed)
-
-
-def parse_address(address: str) -> IPv4Address | IPv6Address | None:
-    """As Go's ParseIPSloppy: leading zeros are decimal, an IPv4-mapped IPv6 address is IPv4."""
-    try:
-        if ":" not in address:
-            return IPv4Address(".".join(octet.lstrip("0") or octet[:1] for octet in address.split(".")))
-        parsed = ip_address(address)
-    except ValueError:
-        return None
-    return (parsed.ipv4_mapped or parsed) if isinstance(parsed, IPv6Address) else parsed

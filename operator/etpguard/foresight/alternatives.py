@@ -61,12 +61,12 @@ class Ground:
     """Its uncovered eligible nodes. First those on which a health check passes although they are uncovered."""
 
 
-World = tuple[frozenset[Key], tuple[str, ...]]
+Moves = tuple[frozenset[Key], tuple[str, ...]]
 """The pods that are gone, and the nodes of new endpoints."""
 
 
 class Worlds(NamedTuple):
-    found: Sequence[World]
+    found: Sequence[Moves]
     complete: bool
     """Whether the best and the worst outcome are surely among them."""
 
@@ -74,7 +74,7 @@ class Worlds(NamedTuple):
 def worlds(ground: Ground, alternative: Alternative, scheduling: Scheduling) -> Worlds:
     """The worlds of one Service among which the best and the worst outcome are. `alternative.new` has only new
     pods that serve it."""
-    found: dict[World, None] = {}
+    found: dict[Moves, None] = {}
     removals, complete = _removals(ground, alternative)
     for removed in removals:
         left = {node for pod, node in ground.hosts.items() if pod not in removed} | ground.fixed

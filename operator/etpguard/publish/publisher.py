@@ -26,7 +26,7 @@ from etpguard.objects.log_fields import action_fields, request_fields, service_f
 from etpguard.publish.conditions import ConditionPublisher
 from etpguard.publish.debounce import Debounce
 from etpguard.publish.event_publisher import EventPublisher
-from etpguard.publish.reports import Advice, InternalAdvice, ReportPublisher
+from etpguard.publish.reports import AdviceTexts, InternalAdviceTexts, ReportPublisher
 from etpguard.publish.settings import PublishSettings
 from etpguard.publish.worker import Worker, Write
 from etpguard.report.service_condition import CONDITION, INTERNAL_CONDITION, has_condition
@@ -48,14 +48,14 @@ class Publisher:
         writer: Writer,
         picture: Picture,
         assessments: Mapping[Key, Assessment],
-        advice: Advice,
+        advice: AdviceTexts,
         settings: PublishSettings | None = None,
         *,
         term: Callable[[], int] = lambda: 1,
         failures: Failures | None = None,
         assumed: Callable[[], Sequence[str]] = tuple,
         internal: Mapping[Key, InternalAssessment] | None = None,
-        internal_advice: InternalAdvice = lambda assessment: (),
+        internal_advice: InternalAdviceTexts = lambda assessment: (),
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:

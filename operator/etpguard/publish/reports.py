@@ -23,8 +23,8 @@ from etpguard.report import service_coverage
 from etpguard.report.statuses import Json
 from etpguard.report.wording import Wording
 
-Advice = Callable[[Assessment], Sequence[str]]
-InternalAdvice = Callable[[InternalAssessment], Sequence[str]]
+AdviceTexts = Callable[[Assessment], Sequence[str]]
+InternalAdviceTexts = Callable[[InternalAssessment], Sequence[str]]
 
 
 class ReportPublisher:
@@ -39,13 +39,13 @@ class ReportPublisher:
         own_writes: OwnWrites,
         debounce: Debounce[Key],
         settings: PublishSettings,
-        advice: Advice,
+        advice: AdviceTexts,
         clock: Callable[[], float],
         wall: Callable[[], float],
         assumed: Callable[[], Sequence[str]] = tuple,
         *,
         internal_debounce: Debounce[Key],
-        internal_advice: InternalAdvice = lambda assessment: (),
+        internal_advice: InternalAdviceTexts = lambda assessment: (),
     ) -> None:
         self._writer = writer
         self._picture = picture

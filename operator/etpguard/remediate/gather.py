@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from etpguard.assess import Assessment, Reason
 from etpguard.assess.consumers.metallb import Sharers
+from etpguard.assess.turns import in_full
 from etpguard.cluster import Picture
 from etpguard.objects import NAMESPACE, SERVICE, SERVICE_COVERAGE, AnyKind, Key, Remediation, times
 from etpguard.objects.policies import (
@@ -64,13 +65,7 @@ class Gatherer:
     def gather(self, blind: Reason | None, monotonic: float, wall: float, term: int = 0) -> Round:
         """`monotonic` is the time of the history's clock, `wall` the seconds since the epoch at the same moment;
         `term` is the leadership that the ledger is for."""
-        steps = self.steps(blind, monotonic, wall, term)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as done:
-                found: Round = done.value
-                return found
+        return in_full(self.steps(blind, monotonic, wall, term))
 
     def steps(
         self, blind: Reason | None, monotonic: float, wall: float, term: int = 0

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from etpguard.assess import Assessment, PortState
-from etpguard.assess.node_states import Client, Frontend, ServiceStates, family_of
+from etpguard.assess.node_states import Client, Frontend, ServiceStates
 from etpguard.cluster import NodeTable
 from etpguard.objects import IPFamily, Node
+from etpguard.objects.addresses import family_of
 
 State = Literal["ready", "terminating", "dropped", "rejected"]
 AddressType = Literal["InternalIP", "ExternalIP"]

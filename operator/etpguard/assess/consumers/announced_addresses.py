@@ -11,9 +11,10 @@ from etpguard.assess.consumers.load_balancers import EVERY_NODE
 from etpguard.assess.consumers.node_addresses import holders
 from etpguard.assess.consumers.targets import PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
-from etpguard.assess.node_states import family_of, ip_families
+from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.objects import SERVICE, IPFamily, Key, Service
+from etpguard.objects.addresses import family_of
 from etpguard.objects.records import index_key
 
 

@@ -11,7 +11,7 @@ from etpguard.assess.consumers.changes import kubectl as kubectl
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.consumer import ClientIP as ClientIP
 from etpguard.assess.consumers.targets import CheckSettings
-from etpguard.assess.node_rule import EXCLUDE_LABEL, VIRTUAL_NODE_LABEL
+from etpguard.assess.node_rule import AUTOSCALER_TAINT, EXCLUDE_LABEL, VIRTUAL_NODE_LABEL
 from etpguard.assess.outcome import Outcome
 from etpguard.objects import Node, Service
 
@@ -165,7 +165,7 @@ def named(nodes: Sequence[Node], most: int = 5, room: int = 260) -> list[str]:
 
 _LEAVING = frozenset(
     {
-        "ToBeDeletedByClusterAutoscaler",
+        AUTOSCALER_TAINT,
         "DeletionCandidateOfClusterAutoscaler",
         "karpenter.sh/disrupted",
         "karpenter.sh/disruption",

@@ -26,7 +26,6 @@ from etpguard.assess.node_states import (
     PortState,
     ServiceStates,
     Uncertain,
-    canonical,
     cluster_ip_ports,
     external_ports,
     frontends_of,
@@ -34,6 +33,7 @@ from etpguard.assess.node_states import (
 )
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Endpoint, IPFamily, Service, ServicePort
+from etpguard.objects.addresses import canonical
 
 _SKIPPED = Reason(
     "NotServedByAntrea",

@@ -23,12 +23,11 @@ from etpguard.assess.node_states import (
     Uncertain,
     cluster_ip_ports,
     external_ports,
-    family_of,
     frontends_of,
-    parse_address,
 )
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Endpoint, EndpointSlice, IPFamily, Service, ServicePort
+from etpguard.objects.addresses import family_of, parse_address
 
 SERVICE_LOCAL = "kube-router.io/service.local"
 """An annotation that makes the policy Local whatever the Service says."""

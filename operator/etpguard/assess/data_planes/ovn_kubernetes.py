@@ -24,13 +24,13 @@ from etpguard.assess.node_states import (
     ServiceStates,
     Uncertain,
     cluster_ip_ports,
-    family_of,
     ip_families,
     policy_applies,
     proxied,
 )
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Endpoint, EndpointSlice, IPFamily, Service, ServicePort
+from etpguard.objects.addresses import family_of
 from etpguard.objects.openshift import LOCAL_WITH_FALLBACK
 
 _IDLED = "idling.alpha.openshift.io/idled-at"

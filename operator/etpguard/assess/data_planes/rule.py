@@ -14,9 +14,10 @@ from msgspec.structs import replace
 
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import HEALTHZ_ADDRESS, HEALTHZ_DECIDED_BY, KnownDataPlane
-from etpguard.assess.node_states import Frontend, PortState, ServiceStates, Uncertain, parse_address
+from etpguard.assess.node_states import Frontend, PortState, ServiceStates, Uncertain
 from etpguard.assess.outcome import Reason
 from etpguard.objects import ServicePort
+from etpguard.objects.addresses import parse_address
 
 Healthz = bool | str
 """Whether port 10256 of a Ready node answers health checks with success; a sentence why that is not known."""

@@ -10,8 +10,9 @@ from collections.abc import Callable, Container, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 from etpguard.assess.data_planes.crowds import levels
-from etpguard.assess.node_states import HEADLESS, PortState, ServiceStates, canonical
+from etpguard.assess.node_states import HEADLESS, PortState, ServiceStates
 from etpguard.objects import Endpoint, EndpointSlice, IPFamily
+from etpguard.objects.addresses import canonical
 from etpguard.objects.endpoints import EndpointConditions
 
 T = TypeVar("T")

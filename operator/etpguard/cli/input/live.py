@@ -31,7 +31,7 @@ TOGETHER = 3
 NAMED_TOGETHER = 2
 """Threads for the named objects."""
 
-Outcome = Listing[Any] | KubeError
+ListResult = Listing[Any] | KubeError
 
 
 class Lists:
@@ -46,7 +46,7 @@ class Lists:
         self.namespaces = namespaces
         self._timeout = timeout
         self._progress = progress()
-        self._found: SimpleQueue[tuple[AnyKind, Outcome]] = SimpleQueue()
+        self._found: SimpleQueue[tuple[AnyKind, ListResult]] = SimpleQueue()
         self._named: SimpleQueue[dict[NamedObject, Result]] = SimpleQueue()
         self._pending: set[AnyKind] = set()
         self.narrowed: list[AnyKind] = []
@@ -65,7 +65,7 @@ class Lists:
             which = NAMED_OBJECTS[number::NAMED_TOGETHER]
             threading.Thread(target=self._read_named, args=(which,), daemon=True).start()
 
-    def results(self) -> Generator[tuple[AnyKind, Outcome]]:
+    def results(self) -> Generator[tuple[AnyKind, ListResult]]:
         """The result of each list, in the order in which they end."""
         try:
             while self._pending:
@@ -84,7 +84,7 @@ class Lists:
             found |= self._named.get()
         return {named: found[named] for named in NAMED_OBJECTS}
 
-    def subset(self, kind: AnyKind) -> Outcome:
+    def subset(self, kind: AnyKind) -> ListResult:
         """The result of the list of a subset. Waits for it."""
         return self._outcome(kind)
 
@@ -114,7 +114,7 @@ class Lists:
         self._discovery.join()
         return kind.served(self._served)
 
-    def _outcome(self, kind: AnyKind) -> Outcome:
+    def _outcome(self, kind: AnyKind) -> ListResult:
         versions = self._versions(kind)
         if not versions:
             return NotServed(f"{kind.resource} is not served")
@@ -164,7 +164,7 @@ def load(loaded: Loaded, lists: Lists) -> None:
     failed: dict[AnyKind, KubeError] = {}
     rejected: dict[AnyKind, Sequence[Reject]] = {}
 
-    def take(kind: AnyKind, outcome: Outcome) -> None:
+    def take(kind: AnyKind, outcome: ListResult) -> None:
         if isinstance(outcome, Listing):
             loaded.put(kind, [*outcome.items, *outcome.deferred])
             rejected[kind] = outcome.rejects

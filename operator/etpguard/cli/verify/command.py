@@ -126,7 +126,7 @@ def _predictions(request: VerifyRequest, assessed: Assessed, assessment: Assessm
 
 def _addresses_of(path: str) -> dict[str, list[str]]:
     """The addresses by node, from lines of `NODE ADDRESS`. A # starts a comment."""
-    from etpguard.assess.node_states import family_of
+    from etpguard.objects.addresses import family_of
 
     found: dict[str, list[str]] = {}
     for number, line in enumerate(read(path).decode(errors="replace").splitlines(), 1):
@@ -171,7 +171,7 @@ def _tried(assessed: Assessed, predictions: Predictions, health_port: int) -> li
 
 
 def _viewpoint(assessed: Assessed) -> Viewpoint:
-    from etpguard.assess.node_states import canonical
+    from etpguard.objects.addresses import canonical
     from etpguard.verification import Viewpoint
 
     picture = assessed.loaded.picture

@@ -33,6 +33,7 @@ from etpguard.assess.consumers.known_annotations import (
 )
 from etpguard.assess.consumers.remedies import NEW_NODE, ClientIP, asks_the_pods, cluster, kubectl, spread
 from etpguard.assess.consumers.targets import CheckSettings, HealthCheck
+from etpguard.assess.node_rule import EXCLUDE_LABEL
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY, Outcome
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.objects import Node, Service
@@ -404,7 +405,7 @@ def _find_out(service: Service, verdict: ConsumerVerdict) -> Iterable[Advice]:
                 "must begin with i-.",
                 "",
                 "kubectl get nodes -o custom-columns=NAME:.metadata.name,PROVIDER:.spec.providerID\n"
-                "kubectl label node NODE node.kubernetes.io/exclude-from-external-load-balancers=true",
+                f"kubectl label node NODE {EXCLUDE_LABEL}=true",
             )
         case "HealthCheckPortNotModelled" if verdict.uncovered:
             if consumer.kind == "TargetGroupBinding":

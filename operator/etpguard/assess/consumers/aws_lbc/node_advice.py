@@ -14,6 +14,7 @@ from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.changes import NO_STEP, Step, with_labels
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.remedies import admit_nodes, kubectl, named
+from etpguard.assess.node_rule import EXCLUDE_LABEL
 from etpguard.assess.outcome import Outcome
 from etpguard.objects import Key, Node, Requirement, Service
 
@@ -95,8 +96,7 @@ def no_node_selected(service: Service, consumer: Consumer) -> Advice:
         return Advice(
             "Find out why no node is a target",
             "The controller takes Ready nodes without the autoscaler's taint and without the labels "
-            "node-role.kubernetes.io/master and node.kubernetes.io/exclude-from-external-load-balancers (any "
-            "value excludes, false too).",
+            f"node-role.kubernetes.io/master and {EXCLUDE_LABEL} (any value excludes, false too).",
             "",
             kubectl("get", "nodes", "--show-labels"),
         )

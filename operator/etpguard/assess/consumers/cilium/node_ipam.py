@@ -8,7 +8,7 @@ from etpguard.assess.consumers.load_balancers import (
     UNCHECKED,
 )
 from etpguard.assess.consumers.targets import NodeTargets, Targets, UnknownOutcome
-from etpguard.assess.node_rule import EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
+from etpguard.assess.node_rule import AUTOSCALER_TAINT, EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
 from etpguard.assess.node_selection import label_selector
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Requirement, Service
@@ -17,7 +17,7 @@ MATCH_NODES = "io.cilium.nodeipam/match-node-labels"
 
 NODE_IPAM_NODES = NodeRule(
     requirements=(Requirement(EXCLUDE_LABEL, "DoesNotExist"),),
-    taints=(TaintRule("ToBeDeletedByClusterAutoscaler"),),
+    taints=(TaintRule(AUTOSCALER_TAINT),),
     readiness=Readiness.IGNORED,
     skip_deleting=True,
     follows_endpoints=True,

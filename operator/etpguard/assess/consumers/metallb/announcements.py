@@ -17,10 +17,11 @@ from etpguard.assess.consumers.strict_arp import answered_everywhere
 from etpguard.assess.consumers.targets import NodeTargets, Otherwise, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, EXCLUDE_LABEL, NodeRule, Readiness
-from etpguard.assess.node_states import family_of, ip_families
+from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.assess.platforms import TAINTED
 from etpguard.objects import Key, Kind, Requirement, Selector, Service
+from etpguard.objects.addresses import family_of
 from etpguard.objects.calico import BGP_CONFIGURATION
 from etpguard.objects.metallb import (
     BGP_ADVERTISEMENT,

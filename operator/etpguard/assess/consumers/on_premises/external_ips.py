@@ -16,10 +16,11 @@ from etpguard.assess.consumers.targets import NodeTargets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import NodeRule, Readiness
-from etpguard.assess.node_states import family_of, ip_families
+from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Outcome
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import NODE, SERVICE, Key, Kind, Node, Service
+from etpguard.objects.addresses import family_of
 
 
 def _external(service: Service) -> Iterable[Key]:

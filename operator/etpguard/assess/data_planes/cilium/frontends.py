@@ -48,11 +48,11 @@ def frontend_ports(service: Service, proxy_name: str) -> Iterable[FrontendPort]:
     only = only if only in _TYPES else None
     families = _families(service)
     vips = {
-        family_of(entry.ip)
+        go_family_of(entry.ip)
         for entry in service.load_balancer_ingress
         if service.type == "LoadBalancer" and entry.ip and entry.ip_mode in (None, "VIP")
     }
-    external = {family_of(address) for address in service.spec.external_ips or ()}
+    external = {go_family_of(address) for address in service.spec.external_ips or ()}
     for port in service.ports:
         for family in _BOTH:
             node_port = bool(port.node_port) and service.type in _WITH_NODE_PORT and family in families
@@ -103,10 +103,10 @@ def _families(service: Service) -> frozenset[str]:
         return frozenset(ip_families(service))
     if not spec.cluster_ip:
         return frozenset()
-    return frozenset(family for ip in spec.cluster_ips or (spec.cluster_ip,) if (family := family_of(ip)))
+    return frozenset(family for ip in spec.cluster_ips or (spec.cluster_ip,) if (family := go_family_of(ip)))
 
 
-def family_of(address: str) -> IPFamily | None:
+def go_family_of(address: str) -> IPFamily | None:
     """As Go's netip.ParseAddr: no leading zeros, and an IPv4-mapped address is IPv6. None if invalid."""
     try:
         return "IPv4" if isinstance(ip_address(address), IPv4Address) else "IPv6"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from etpguard.assess.data_planes.cilium.backends import EVERYWHERE, Sets, node_name, parsed_address
-from etpguard.assess.data_planes.cilium.frontends import family_of
+from etpguard.assess.data_planes.cilium.frontends import go_family_of
 from etpguard.assess.data_planes.trackers import is_ready
 from etpguard.assess.node_states import HEADLESS
 from etpguard.objects import Endpoint, EndpointSlice
@@ -72,7 +72,7 @@ class OldBackends:
         self._alike: dict[tuple[str | None, frozenset[str]], list[Endpoint]] = {}
         """The endpoints of the addresses of one family with the same names of ports."""
         for address, (endpoint, names) in by_address.items():
-            self._alike.setdefault((family_of(address), names), []).append(endpoint)
+            self._alike.setdefault((go_family_of(address), names), []).append(endpoint)
         self._folded: dict[tuple[int, ...], Sets] = {}
 
     def of(self, name: str, family: str) -> Sets:
