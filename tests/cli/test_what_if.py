@@ -334,6 +334,17 @@ def test_the_hand_off_of_a_drained_node(state: Path) -> None:
     assert "  shop/web behind Ingress shop/web, node a: Lossy: requests to the node are lost for 15 to 35 s" in out
 
 
+def test_a_loss_has_no_bound_where_nobody_says_how_long_the_load_balancer_sends_on(tmp_path: Path) -> None:
+    balanced = service(type="LoadBalancer", healthCheckNodePort=31000)
+    balanced["status"] = {"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}}
+    nodes = [{**node(name), "spec": {"providerID": f"digitalocean://{name}"}} for name in "ab"]
+    state = tmp_path / "state.yaml"
+    state.write_text(yaml.safe_dump_all([*nodes, balanced, endpoints(PODS), *PODS, *deployment(2)]))
+    (found,) = report(state, "lose", "a")["services"]
+    (end,) = found["handOff"]["ends"]
+    assert (end["seconds"], end["detectionSeconds"], found["exposureSeconds"]) == ([0, None], [6, None], None)
+
+
 def test_a_rollout_that_outruns_the_load_balancer_says_by_how_much(state: Path) -> None:
     out = what_if(state, "rollout", "shop/Deployment/web").out
     assert "traffic up to 35 s after its pod is ready, but minReadySeconds is 0" in out

@@ -243,8 +243,16 @@ def test_a_lag_that_is_not_known_is_never_seamless() -> None:
     found = hand_off(consumer(HCNP), timing, window(600, 600), forwards_to_terminating=True)
     assert found.verdict is Seam.UNKNOWN
     lossy = hand_off(consumer(HCNP), timing, window(0, 0), forwards_to_terminating=True)
-    assert (lossy.verdict, lossy.seconds) == (Seam.LOSSY, (3, 8))
+    assert (lossy.verdict, lossy.seconds) == (Seam.LOSSY, (3, None))
     assert any("not counted" in each for each in lossy.because)
+    unknown = hand_off(consumer(HCNP), timing, window(0, 30), forwards_to_terminating=True)
+    assert (unknown.seconds, unknown.because[0]) == (None, "8 s or more may be lost")
+    serves = ServingWindow(10, 10, (), 10)
+    until = hand_off(consumer(HCNP), timing, serves, forwards_to_terminating=True, ready_until_gone=True)
+    traffic = hand_off(consumer(OWN), timing, serves, forwards_to_terminating=True)
+    gone = lost_node(consumer(OWN), timing)
+    assert [each.seconds for each in (until, traffic, gone)] == [(3, None), (3, None), (0, None)]
+    assert all("its check has failed" in " ".join(each.because) for each in (lossy, unknown, until, traffic, gone))
 
 
 @given(st.integers(0, 400), st.integers(0, 400), st.integers(1, 60), st.integers(1, 10), st.integers(0, 60))
@@ -274,6 +282,7 @@ def test_a_rollout_that_outruns_the_load_balancer() -> None:
         (Seam.UNKNOWN, None, "Unknown"),
         (Seam.LOSSY, (3, 12), "Lossy: requests to the node are lost for 3 to 12 s"),
         (Seam.LOSSY, (4, 4), "Lossy: requests to the node are lost for 4 s"),
+        (Seam.LOSSY, (3, None), "Lossy: requests to the node are lost for at least 3 s"),
         (Seam.LOSSY, (0, None), "Lossy: requests to the node are lost, for a time that has no known bound"),
     ],
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from etpguard.assess.probe import OwnNodePort
-from etpguard.foresight.detection import NotKnown
+from etpguard.foresight.detection import NotKnown, Timing
 from etpguard.foresight.forecast import Phases
 from etpguard.foresight.hand_off import words
 from etpguard.foresight.pod_ends import PodEnd
@@ -43,12 +43,17 @@ def _end(end: PodEnd, max_nodes: int) -> Json:
         "nodes": list(end.nodes[:max_nodes] if max_nodes else end.nodes),
         "verdict": end.found.verdict.value,
         "seconds": _pair(end.found.seconds),
-        "detectionSeconds": _pair(known.down(dropped=dropped)) if known else None,
+        "detectionSeconds": _detection(known, dropped=dropped) if known else None,
         "servesSeconds": [end.window.least, end.window.most] if end.window else None,
         "trafficAfterSeconds": known.starts if known else None,
         "minReadySeconds": end.min_ready_seconds,
         "because": list(end.found.because),
     }
+
+
+def _detection(timing: Timing, *, dropped: bool) -> list[int | None]:
+    least, most = timing.down(dropped=dropped)
+    return [least, timing.bounded(most)]
 
 
 def _pair(seconds: tuple[int, int | None] | None) -> list[int | None] | None:

@@ -92,8 +92,8 @@ def lost_node(consumer: Consumer, timing: Timing | NotKnown) -> HandOff:
     if isinstance(timing, NotKnown):
         return HandOff(Seam.LOSSY, (0, None), (timing.why,))
     _, most = timing.down(dropped=True)
-    why = f"nothing answers the health check on a node that is gone; the load balancer stops within {most} s"
-    return HandOff(Seam.LOSSY, (0, most), (why, *_settings(timing)))
+    why = f"nothing answers the health check on a node that is gone; {timing.stopped} within {most} s"
+    return HandOff(Seam.LOSSY, (0, timing.bounded(most)), (why, *_settings(timing)))
 
 
 def _follows(consumer: Consumer) -> str:
@@ -125,8 +125,8 @@ def _traffic_port(timing: Timing | NotKnown, pod: tuple[str, ...]) -> HandOff:
     if isinstance(timing, NotKnown):
         return HandOff(Seam.LOSSY, (0, None), (why, timing.why, *pod))
     least, most = timing.down(dropped=True)
-    notices = f"the load balancer stops {least} to {most} s after the pod has ended"
-    return HandOff(Seam.LOSSY, (least, most), (why, notices, *_settings(timing), *pod))
+    notices = f"{timing.stopped} {least} to {most} s after the pod has ended"
+    return HandOff(Seam.LOSSY, (least, timing.bounded(most)), (why, notices, *_settings(timing), *pod))
 
 
 _PUBLISHES = "with publishNotReadyAddresses the endpoint of a pod is ready until the pod has ended"
@@ -138,17 +138,15 @@ def _until_gone(timing: Timing | NotKnown, window: ServingWindow) -> HandOff:
     if isinstance(timing, NotKnown):
         return HandOff(Seam.LOSSY, (0, None), (why, timing.why, *window.because))
     least, most = timing.down(dropped=False)
-    notices = f"the load balancer stops {least} to {most + MARGIN} s after the pod has ended"
-    longest = None if window.ended is None else most + MARGIN + window.ended - window.least
+    notices = f"{timing.stopped} {least} to {most + MARGIN} s after the pod has ended"
+    longest = None if window.ended is None else timing.bounded(most + MARGIN + window.ended - window.least)
     return HandOff(Seam.LOSSY, (least, longest), (why, notices, *_settings(timing), *window.because))
 
 
 def _health_check_node_port(timing: Timing, window: ServingWindow, pod: tuple[str, ...]) -> HandOff:
     least, most = timing.down(dropped=False)
-    notices = (
-        f"healthCheckNodePort fails within {MARGIN} s of the deletion, and the load balancer stops {least} to "
-        f"{most} s later"
-    )
+    fails = f"healthCheckNodePort fails within {MARGIN} s of the deletion"
+    notices = f"{fails}, and {timing.stopped} {least} to {most} s later"
     serves = f"the pod is Ready and serves for {_range(window.least, window.most)} s after its deletion"
     because = (notices, *_settings(timing), serves, *pod)
     last = most + MARGIN
@@ -157,10 +155,11 @@ def _health_check_node_port(timing: Timing, window: ServingWindow, pod: tuple[st
             return HandOff(Seam.SEAMLESS, None, because)
         return _unknown("it is seamless if the load balancer stops as soon as its check has failed", *because)
     lost = max(0, least - window.most), last - window.least
-    if window.most >= last:
-        known = lost if timing.lag_known else None
-        return HandOff(Seam.UNKNOWN, known, (f"up to {lost[1]} s may be lost", *because))
-    return HandOff(Seam.LOSSY, lost, because)
+    if window.most < last:
+        return HandOff(Seam.LOSSY, (lost[0], timing.bounded(lost[1])), because)
+    if timing.lag_known:
+        return HandOff(Seam.UNKNOWN, lost, (f"up to {lost[1]} s may be lost", *because))
+    return _unknown(f"{lost[1]} s or more may be lost", *because)
 
 
 _NO_LAG = "for how long the load balancer sends on after its check has failed is not known, and not counted"
@@ -197,6 +196,8 @@ def words(found: HandOff) -> str:
     if found.verdict is Seam.UNKNOWN:
         return "Unknown"
     least, most = found.seconds or (0, None)
+    if most is None and least:
+        return f"Lossy: requests to the node are lost for at least {least} s"
     if most is None:
         return "Lossy: requests to the node are lost, for a time that has no known bound"
     return f"Lossy: requests to the node are lost for {_range(least, most)} s"

@@ -43,7 +43,7 @@ def detection_seconds(consumer: Consumer, service: Service, picture: Picture) ->
     """The most seconds until the load balancer sends no new connection to a node that drops; None if that is not
     known."""
     timing = timing_of(consumer, service, picture)
-    if isinstance(timing, NotKnown):
+    if isinstance(timing, NotKnown) or not timing.lag_known:
         return None
     shown_after = MARGIN if isinstance(consumer.probe, HealthCheckNodePort) else 0
     return timing.down(dropped=isinstance(consumer.probe, OwnNodePort))[1] + shown_after

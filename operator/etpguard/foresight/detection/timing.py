@@ -55,6 +55,15 @@ class Timing:
         least, most = self.stops
         return least, most + (self.unanswered if dropped else 0)
 
+    @property
+    def stopped(self) -> str:
+        """What has happened after the seconds of `down`, as a clause."""
+        return "the load balancer stops" if self.lag_known else "its check has failed"
+
+    def bounded(self, most: int) -> int | None:
+        """The number of seconds as a bound: None where a lag that is not known comes on top."""
+        return most if self.lag_known else None
+
     def or_(self, other: Timing) -> Timing:
         """The timing where it is not known which of the two holds. The settings are those of this one."""
         known = self.starts is not None and other.starts is not None
