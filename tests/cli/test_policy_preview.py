@@ -4,6 +4,7 @@ policy."""
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,12 @@ def test_what_it_would_do(text: str, from_stdin: bool, tmp_path: Path) -> None:
     assert all("warning" in line for line in run.err.splitlines()), run.err
     assert run.report["remediations"] == [ROW]
     assert run.report["services"] == etpguard("check", "-f", SEED, "-o", "json").report["services"]
+
+
+def test_the_mode_dry_run_has_its_name_in_the_table() -> None:
+    policy = yaml.safe_dump(changed(mode="DryRun"))
+    [row] = (line for line in etpguard(*ASKED, "-", stdin=policy).out.splitlines() if "opt-in" in line)
+    assert re.search(r"\bdry run +DryRun: ", row), row
 
 
 @pytest.mark.parametrize(

@@ -52,7 +52,10 @@ def test_a_consumer_has_its_resilience() -> None:
     found = views(page_of(*small(), consumers={"web": [consumer()]}))
     (line,) = found["default/web"].consumers
     assert line.report["outcome"] == "TargetsUnhealthy"
-    assert line.resilience[0] == "covered on 1 node in 1 zone; tolerates the loss of 0 nodes, 0 zones"
+    assert (
+        line.resilience[0]
+        == "covered on 1 node in 1 zone; may lose 0 nodes or 0 zones before more traffic is lost"
+    )
     assert found["default/web"].resilience == ()
     assert found["default/api"].consumers == ()
     assert found["default/api"].resilience[0].startswith("covered on 1 node")

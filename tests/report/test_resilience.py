@@ -51,8 +51,8 @@ def test_the_sentences_name_nodes_zones_and_shares() -> None:
     lines = resilience_lines(Resilience(2, 0, 0b11, 1, 0, ("b",), (1, 2)), TABLE, 1)
     first = TABLE.names(1)[0]
     assert lines == [
-        "covered on 2 nodes in 1 zone; tolerates the loss of 0 nodes, 0 zones",
-        f"the loss of one of these nodes alone loses more traffic than now: {first} and 1 more",
+        "covered on 2 nodes in 1 zone; may lose 0 nodes or 0 zones before more traffic is lost",
+        f"if any one of these nodes fails, more traffic is lost: {first} and 1 more",
         "zones with eligible nodes and no covered one: b",
         "one pod gets 25.0% to 50.0% of the traffic, if each covered node gets the same",
     ]

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from etpguard.assess import Outcome
 from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
 from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, PodTargets
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, Reason
 from etpguard.assess.probe import AnswersEverywhere, OwnNodePort, PassesNowhere
@@ -24,6 +25,7 @@ from etpguard.report import (
     explain_reason,
     explain_verdict,
 )
+from etpguard.report.sentences import evidence_in_words
 from tests.report.given import big, nginx, table_of
 
 
@@ -256,3 +258,7 @@ def test_an_outage_says_why_the_nodes_with_endpoints_are_no_targets() -> None:
     why = Reason("Outage", "of the nodes with endpoints, the selector pool=edge excludes 1 node")
     said = explain_verdict(ConsumerVerdict(consumer, Outcome.Outage, why, 0b1, 0b1))
     assert said == f"the only eligible node drops the traffic; {why.detail}"
+
+
+def test_each_kind_of_evidence_has_its_words() -> None:
+    assert all(evidence_in_words(evidence).startswith(evidence.value) for evidence in Evidence)

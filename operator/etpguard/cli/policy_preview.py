@@ -42,7 +42,7 @@ _HEADER = ("SERVICE", "OUTCOME", "POLICY", "WOULD", "REASON")
 _WOULD = {
     Action.NONE: ("None", "leave it"),
     Action.APPLY: ("SetCluster", "set Cluster"),
-    Action.DRY_RUN: ("DryRun", "try"),
+    Action.DRY_RUN: ("DryRun", "dry run"),
     Action.ROLL_BACK: ("RollBack", "roll back"),
 }
 """The words for each action: in JSON, and for people."""

@@ -45,15 +45,16 @@ def tolerates(found: Resilience | None) -> str:
 def resilience_lines(found: Resilience, table: NodeTable, max_nodes: int) -> list[str]:
     """The sentences of `explain` about one consumer, without a full stop."""
     zones = f" in {_counted(found.covered_zones, 'zone')}" if found.covered_zones else ""
+    may_lose = f"may lose {tolerates(found).replace(', ', ' or ')} before more traffic is lost"
     lines = [
-        f"covered on {_counted(found.covered_nodes, 'node')}{zones}; tolerates the loss of {tolerates(found)}"
+        f"covered on {_counted(found.covered_nodes, 'node')}{zones}; {may_lose}"
         if found.covered_nodes
         else "covered on no node"
     ]
     if found.single_points:
         names, total = table.names(found.single_points, max_nodes), found.single_points.bit_count()
         nodes = listed(names, len(names), total)
-        lines.append(f"the loss of one of these nodes alone loses more traffic than now: {nodes}")
+        lines.append(f"if any one of these nodes fails, more traffic is lost: {nodes}")
     if found.uncovered_zones:
         named = ", ".join(found.uncovered_zones[: max_nodes or None])
         lines.append(f"zones with eligible nodes and no covered one: {named}")

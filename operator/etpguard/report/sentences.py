@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from etpguard.assess import Assessment, InternalAssessment, Outcome, PortState
 from etpguard.assess.consumers.consumer import ConsumerVerdict
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_states import Client, client_of
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY
 from etpguard.assess.probe import NoHealthCheck, PassesNowhere
@@ -178,6 +179,19 @@ def _nodes(number: int) -> str:
 
 def _them(number: int) -> str:
     return "it" if number == 1 else "them"
+
+
+_EVIDENCE = {
+    Evidence.OBSERVED: "observed, an API object shows it",
+    Evidence.DOCUMENTED: "documented, by the source or the documentation of the controller",
+    Evidence.STATED: "stated by a flag",
+    Evidence.ASSUMED: "assumed, see below",
+}
+
+
+def evidence_in_words(evidence: Evidence) -> str:
+    """How the rule of a consumer is known."""
+    return _EVIDENCE[evidence]
 
 
 def delivered(outcome: Outcome) -> str:

@@ -17,6 +17,7 @@ def lines(assessed: Assessed, assessment: Assessment, max_nodes: int, *, remedia
     """A paragraph for each consumer. For a remediated Service, `assessment` is the one under Local."""
     from etpguard.report import explain_verdict
     from etpguard.report.resilience import resilience_lines
+    from etpguard.report.sentences import evidence_in_words
 
     table = assessed.loaded.picture.nodes
     yield ""
@@ -52,7 +53,7 @@ def lines(assessed: Assessed, assessment: Assessment, max_nodes: int, *, remedia
             yield from (f"    {line}" for line in resilience_lines(resilience, table, max_nodes))
         if consumer.source:
             yield f"    note: {consumer.source}"
-        yield f"    its rule is {consumer.evidence.value}"
+        yield f"    how this is known: {evidence_in_words(consumer.evidence)}"
         yield from (f"    assumed: {text}" for text in consumer.assumptions)
         if not remediated and (shown := aws_console.shown(verdict)):
             yield f"    the AWS console shows: {shown}"
