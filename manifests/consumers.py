@@ -50,10 +50,10 @@ def kinds() -> str:
     resources: dict[str, dict[str, None]] = defaultdict(dict)
     readers: dict[str, dict[str, None]] = defaultdict(dict)
     for family in consumer_families():
-        for kind in family.kinds:
-            if kind.group not in _CORE:
-                resources[kind.group][f"`{kind.plural}`"] = None
-                readers[kind.group][_title(family)] = None
+        for each in (each for kind in family.kinds for each in kind.served(None)):
+            if each.group not in _CORE:
+                resources[each.group][f"`{each.plural}`"] = None
+                readers[each.group][_title(family)] = None
     groups = sorted(resources)
     rows = [_row(f"`{group}`", ", ".join(resources[group]), ", ".join(readers[group])) for group in groups]
     return "".join((_row("API group", "resources", "for"), _row("---", "---", "---"), *rows))

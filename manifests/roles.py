@@ -48,13 +48,14 @@ def _rules() -> list[dict[str, Any]]:
     """`list` for every kind, and `get` for single objects by their names."""
     listed: dict[str, dict[str, None]] = defaultdict(dict)
     for kind in picture_for(consumer_families(), (*REMEDIATION_KINDS, *WORKLOAD_KINDS)).kinds:
-        listed[kind.group][kind.plural] = None
+        for each in kind.served(None):
+            listed[each.group][each.plural] = None
     named: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
-    for each in NAMED_OBJECTS:
-        if each.is_list:
-            listed[each.kind.group][each.kind.plural] = None
+    for single in NAMED_OBJECTS:
+        if single.is_list:
+            listed[single.kind.group][single.kind.plural] = None
             continue
-        named[each.kind.group, each.kind.plural][each.key.name] = None
+        named[single.kind.group, single.kind.plural][single.key.name] = None
     lists = [{"apiGroups": [group], "resources": [*found], "verbs": ["list"]} for group, found in listed.items()]
     gets = [
         {"apiGroups": [group], "resources": [plural], "resourceNames": [*names], "verbs": ["get"]}

@@ -222,6 +222,17 @@ def test_a_version_with_the_same_fields_is_read() -> None:
     assert (consumer["kind"], consumer["outcome"]) == ("Gateway", "Blackhole")
 
 
+def test_the_same_kind_of_another_group_is_read() -> None:
+    """Calico 3.32 may keep its objects as projectcalico.org/v3 alone."""
+    items = seed()
+    service(items)["spec"]["externalIPs"] = ["203.0.113.1"]
+    spec = {"serviceExternalIPs": [{"cidr": "203.0.113.0/24"}]}
+    default = {"apiVersion": "projectcalico.org/v3", "kind": "BGPConfiguration", "metadata": {"name": "default"}}
+    report = etpguard("check", "-f", "-", "-o", "json", stdin=as_list([*items, {**default, "spec": spec}])).report
+    assert not any("not read" in warning for warning in report["warnings"])
+    assert "calico" in {consumer["controller"] for consumer in report["services"][0]["consumers"]}
+
+
 def test_another_group_that_has_the_kind_name_is_no_service() -> None:
     items = [*seed(), {"apiVersion": "serving.knative.dev/v1", "kind": "Service", "metadata": {"name": "k"}}]
     run = etpguard("check", "-f", "-", "-o", "json", stdin=as_list(items))

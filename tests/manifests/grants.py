@@ -87,7 +87,8 @@ and `awsLoadBalancerController.deployment` in the chart), except one: `providers
 `pods` of `kube-system`, and is off by default. The last column shows what the operator used, from
 the audit log of a real API server, while it found lost traffic, wrote its outputs, remediated a Service,
 rolled back and remediated it again. `tests/manifests/test_permissions.py` generates this page. It fails if a
-permission is granted and not used, or if a request is refused.
+permission is granted and not used, or if a request is refused. Only `bgpconfigurations` of `projectcalico.org` are
+not read there: they are where `crd.projectcalico.org` is not served.
 
 | API group | resource | granted | by | used |
 |---|---|---|---|---|
@@ -146,5 +147,7 @@ def page(given: dict[Grant, set[str]], seen: set[Grant]) -> str:
         roles = sorted({role for v in verbs for role in given[Grant(group, resource, v)]})
         in_use = [v for v in ORDER if Grant(group, resource, v) in seen]
         cells = (f"`{group}`" if group else "core", f"`{resource}`", ", ".join(verbs))
-        rows.append(f"| {' | '.join(cells)} | {', '.join(f'`{r}`' for r in roles)} | {', '.join(in_use)} |\n")
+        rows.append(
+            f"| {' | '.join(cells)} | {', '.join(f'`{r}`' for r in roles)} | {', '.join(in_use) or '–'} |\n"
+        )
     return HEAD + "".join(rows) + TAIL

@@ -23,7 +23,8 @@ class BGPConfigurationSpec(Shape, frozen=True):
 
 
 class BGPConfiguration(LabelledRecord, frozen=True):
-    """The object "default" is for the cluster, each other one for one node."""
+    """The object "default" is for the cluster, each other one for one node. Calico 3.32 may keep its objects as
+    projectcalico.org/v3 alone. Before that, its API server shows those of crd.projectcalico.org as v3 too."""
 
     spec: BGPConfigurationSpec | None = None
 
@@ -38,6 +39,7 @@ BGP_CONFIGURATION = Kind(
     "crd.projectcalico.org",
     "v1",
     BGPConfiguration,
+    equal_versions=("projectcalico.org/v3",),
     namespaced=False,
     reach=Reach.EVERYTHING,
     refines=True,
