@@ -78,6 +78,7 @@ class Installation(Record, frozen=True):
 class FelixConfigurationSpec(Shape, frozen=True):
     bpf_enabled: bool | None = None
     bpf_kube_proxy_healthz_port: int | None = None
+    local_subnet_l2_reachability: str | None = None
 
 
 class FelixConfiguration(Record, frozen=True):
@@ -87,6 +88,11 @@ class FelixConfiguration(Record, frozen=True):
     @property
     def bpf_enabled(self) -> bool | None:
         return self.spec.bpf_enabled if self.spec else None
+
+    @property
+    def answers_arp(self) -> bool:
+        """Whether Felix answers ARP requests for the addresses of load balancers: PodsAndLoadBalancers."""
+        return "LoadBalancers" in ((self.spec and self.spec.local_subnet_l2_reachability) or "")
 
     @property
     def healthz_port(self) -> int | None:

@@ -421,3 +421,22 @@ def test_kube_router_advertises_external_ips(
     if outcome == "Covered":
         made.put(exposed("dns"))
         assert made.consumer().reason.code == "SharedAddress"
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [
+        pytest.param(
+            "PodsAndLoadBalancers", Seen("Unknown", "CalicoAnswersARP", "abc", "bc"), id="load balancers"
+        ),
+        pytest.param("Disabled", ONLY_A, id="off"),
+    ],
+)
+@pytest.mark.parametrize("version", ["crd.projectcalico.org/v1", "projectcalico.org/v3"])
+def test_felix_may_answer_arp_on_any_node(mode: str, expected: Seen, version: str) -> None:
+    """tigera/docs #2844."""
+    felix = clusters.cluster_object("FelixConfiguration", version, "default", localSubnetL2Reachability=mode)
+    options = Options(Detection(Choice(), clusters.named_objects([felix])))
+    objects = [service(), *nodes(""), calico("203.0.113.0/24")]
+    assert seen(*objects, endpoints("a"), options=options) == expected
+    assert seen(*objects, endpoints("a", "b", "c"), options=options).outcome == "Covered"

@@ -77,6 +77,7 @@ class Detection:
             tuple(_contradictions(found)),
             tuple(_variants(found)),
             self._objects.kube_router_advertises(),
+            self._objects.calico_answers_arp(),
         )
 
     def _finding(self, signs: NodeSigns, cluster: Cluster) -> Finding:

@@ -127,6 +127,10 @@ class Objects:
                 return ((CALICO_HEALTHZ, str(felix.healthz_port)),)
         return () if known or not self.unread(named.CALICO_FELIX, named.CALICO_FELIX_V3) else None
 
+    def calico_answers_arp(self) -> bool:
+        found = map(self._objects.found.get, (named.CALICO_FELIX, named.CALICO_FELIX_V3))
+        return any(felix.answers_arp for felix in found if felix)
+
     def calico_replaces_kube_proxy(self, felix_bpf: bool | None = None) -> list[Statement]:
         """Felix reads its environment first, then the FelixConfiguration of the node, which has `felix_bpf`, then
         `default`. The operator writes the environment and `default` from the Installation."""

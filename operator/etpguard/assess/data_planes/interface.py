@@ -130,6 +130,8 @@ class NodePlanes(Struct, frozen=True):
     Unknown."""
     kube_router: KubeRouterAdvertises | None = None
     """None if no DaemonSet of kube-router was read."""
+    calico_answers_arp: bool = False
+    """Whether Calico answers ARP requests for the addresses of load balancers, on whatever data plane."""
 
     @property
     def only(self) -> KnownDataPlane | None:
@@ -140,7 +142,7 @@ class NodePlanes(Struct, frozen=True):
     def distinct(self) -> object:
         """The data planes without their nodes: equal for two values that differ only in which nodes have which."""
         others = tuple(each.distinct for each in self.otherwise)
-        return frozenset(group.plane for group in self.groups), others, self.kube_router
+        return frozenset(group.plane for group in self.groups), others, self.kube_router, self.calico_answers_arp
 
     def nodes_with(self, *names: DataPlane) -> int:
         """The set of nodes with one of these data planes; every bit in a cluster that has no other."""

@@ -50,6 +50,14 @@ _NOT_ADVERTISED = Reason(
 """confd/pkg/backends/calico/client.go onLoadBalancerIPsUpdate: a block of one load balancer address is not
 advertised by every node (calico #6074), and with serviceLoadBalancerAggregation Disabled no block is."""
 
+_ANSWERS_ARP = Reason(
+    "CalicoAnswersARP",
+    "FelixConfiguration default has localSubnetL2Reachability for load balancers. In the subnet of the nodes, one "
+    "node then answers ARP requests for the address, whether it has an endpoint or not. Its clients there lose "
+    "their requests if it has none. Calico supports only externalTrafficPolicy: Cluster with this",
+)
+"""calico #12451, tigera/docs #2844: the node is chosen by a hash over all nodes."""
+
 _ADVERTISE = "advertise the address"
 _METALLB = ("metallb.io/", "metallb.universe.tf/")
 
@@ -77,9 +85,9 @@ class Calico(Announcer):
             nodes='those with a ready endpoint, except nodes with the exclude label `"true"`',
             health_check="none",
             with_local=(
-                "`Covered`; `Unknown` where Services share the address, where a block of `serviceExternalIPs` has "
-                "only this address, and where no node advertises it except in a block; `NoTargets` where no node "
-                "advertises it"
+                "`Covered`; `Unknown` where Services share the address, where Felix answers ARP for load "
+                "balancers, where a block of `serviceExternalIPs` has only this address, and where no node "
+                "advertises it except in a block; `NoTargets` where no node advertises it"
             ),
             evidence=Evidence.DOCUMENTED,
             source="calico 87c1590 confd/pkg/backends/calico/routes.go, client.go",
@@ -115,6 +123,8 @@ class Calico(Announcer):
             return UnknownOutcome(unseen, NODES, UNCHECKED)
         if shared := shared_address(service, view, map(announced, addresses), _ADVERTISE):
             return shared
+        if view.planes and view.planes.calico_answers_arp:
+            return PossibleNodes(EVERY_NODE, _ANSWERS_ARP)
         aggregated = spec.service_load_balancer_aggregation != "Disabled"
         if aggregated and any(block.num_addresses > 1 for found in holding for block in found):
             return NodeTargets(NODES, UNCHECKED, keeps_targets=_ONLY_BLOCK)
