@@ -33,9 +33,10 @@ BY_STATUS = [service(annotations=METALLB), L2, l2_status("a")]
 OF_ANTREA = [service(annotations=ANTREA, ingress=[{"ip": "203.0.113.1", "hostname": "a"}])]
 OF_OPENELB = [service(annotations={**OPENELB, LAYER2: "a"})]
 EXTERNAL = [service(type="ClusterIP", ingress=[], externalIPs=["203.0.113.9"])]
+SERVICELB = [service(ingress=[{"ip": "203.0.113.9"}])]
 ONLY_A = Seen("Covered", "Covered", "a", "")
 ALL = Seen("Unknown", "EveryNodeAnswersARP", "abc", "bc")
-MEMBERS = [node("a", addresses=["203.0.113.9"]), *nodes("", "b", "c")]
+MEMBERS = [node("a", "k3s://a", addresses=["203.0.113.9"]), *nodes("k3s", "b", "c")]
 
 
 def ipvs(strict: str | None, mode: str = "ipvs") -> Options:
@@ -54,6 +55,7 @@ def ipvs(strict: str | None, mode: str = "ipvs") -> Options:
         pytest.param(OF_OPENELB, ALL, id="OpenELB"),
         pytest.param([service(annotations=OPENELB)], ONLY_A, id="OpenELB by BGP"),
         pytest.param(EXTERNAL, ALL, id="the address of a node as external IP"),
+        pytest.param(SERVICELB, ALL, id="the address of a node as that of the load balancer"),
     ],
 )
 @pytest.mark.parametrize("strict", [None, "false"])
@@ -64,7 +66,7 @@ def test_every_node_answers(objects: list[Json], expected: Seen, strict: str | N
     assert everywhere.outcome == "Covered"
 
 
-@pytest.mark.parametrize("objects", [BY_STATUS, OF_ANTREA, OF_OPENELB, EXTERNAL])
+@pytest.mark.parametrize("objects", [BY_STATUS, OF_ANTREA, OF_OPENELB, EXTERNAL, SERVICELB])
 @pytest.mark.parametrize(
     "options", [ipvs("true"), ipvs(None, "iptables"), ipvs(None, "nftables"), ipvs(None, ""), Options()]
 )
@@ -79,7 +81,7 @@ def test_neighbour_discovery_asks_the_receiving_interface() -> None:
     assert seen(*objects, options=ipvs(None)) == ONLY_A
 
 
-@pytest.mark.parametrize("objects", [BY_STATUS, OF_ANTREA, EXTERNAL])
+@pytest.mark.parametrize("objects", [BY_STATUS, OF_ANTREA, EXTERNAL, SERVICELB])
 def test_the_advice_is_strict_arp(objects: list[Json]) -> None:
     made = world(*objects, endpoints("a"), *MEMBERS, options=ipvs(None))
     assert "Set strictARP of kube-proxy to true" in made.advice()[0]

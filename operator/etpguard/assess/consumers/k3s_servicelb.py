@@ -15,11 +15,13 @@ from etpguard.assess.consumers.load_balancers import (
     classless,
     in_cluster_balancers,
     no_node_port,
+    served_families,
     sole_cloud,
 )
 from etpguard.assess.consumers.node_addresses import address_key, addresses_of, holders
 from etpguard.assess.consumers.remedies import ClientIP, cluster, kubectl, may_admit, named, spread
-from etpguard.assess.consumers.targets import NodeTargets
+from etpguard.assess.consumers.strict_arp import answered_everywhere, strict_arp
+from etpguard.assess.consumers.targets import NodeTargets, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, NodeRule
@@ -72,7 +74,10 @@ class K3sServiceLB(BaseFamily):
             "nodes with an endpoint and without a taint that these Pods do not tolerate. If one of them has an "
             "ExternalIP, only those with one",
             health_check="none",
-            with_local="`Covered`; `NoTargets` for a port without a node port; `Unknown` if no svclb Pod is Ready",
+            with_local=(
+                "`Covered`; `NoTargets` for a port without a node port; `Unknown` if no svclb Pod is Ready, and "
+                "with kube-proxy in mode ipvs without strictARP"
+            ),
             evidence=Evidence.DOCUMENTED,
             source="k3s 0821db5 pkg/cloudprovider/servicelb.go, klipper-lb 75a20be",
         ),
@@ -84,9 +89,10 @@ class K3sServiceLB(BaseFamily):
         recognition = _recognised(service, view, pods, program)
         if recognition is None:
             return
-        if pods:
+        everywhere = answered_everywhere(view, *served_families(service))
+        if pods and not everywhere:
             recognition = recognition._replace(evidence=Evidence.OBSERVED, assumptions=())
-        targets = _with_pods(pods) if pods else _without_pods(service, view, program)
+        targets: Targets = everywhere or (_with_pods(pods) if pods else _without_pods(service, view, program))
         causes = _not_ready(pods) if pods else _without_address(program)
         balancer = Balancer.of(service, "k3s-servicelb", recognition, "node", without_address=causes)
         for port in service.ports:
@@ -98,6 +104,7 @@ class K3sServiceLB(BaseFamily):
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.reason.code == "NoNodePort":
             return
+        yield from strict_arp(verdict)
         if verdict.reason.code == "SvclbPodsNotReady":
             yield _look(service)
         if verdict.outcome is Outcome.NoTargets:

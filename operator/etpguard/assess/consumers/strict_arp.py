@@ -15,9 +15,9 @@ _CODE = "EveryNodeAnswersARP"
 _EVERY_NODE_ANSWERS = Reason(
     _CODE,
     "kube-proxy is in mode ipvs, and no object that was read sets strictARP to true. Without it, every node "
-    "answers ARP requests for the address, whichever node announces it. Clients and routers take one of the "
-    "answers. If it is that of a node without an endpoint, they lose their requests. Look at the answers with "
-    "`arping ADDRESS` from another machine of the network",
+    "answers ARP requests for the address, whichever node announces or has it. Clients and routers take one of "
+    "the answers. If it is that of a node without an endpoint, they lose their requests. Look at the answers "
+    "with `arping ADDRESS` from another machine of the network",
 )
 
 _STRICT_ARP = Advice(
