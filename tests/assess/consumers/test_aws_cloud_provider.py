@@ -553,7 +553,13 @@ def test_an_nlb_takes_a_zone_without_a_pod_out_of_dns() -> None:
         node(name, f"aws:///z-{name}/i-{name}", labels={"topology.kubernetes.io/zone": f"z-{name}"})
         for name in "abc"
     ]
-    for asked, said in ((NLB, True), ({PORT: "traffic-port"}, False)):
+    crosses = f"{PREFIX}cross-zone-load-balancing-enabled"
+    for asked, said in (
+        (NLB, True),
+        ({PORT: "traffic-port"}, False),
+        ({**NLB, crosses: "false"}, True),
+        ({**NLB, crosses: "true"}, False),
+    ):
         advice = world(service(annotations=asked), endpoints("a"), *zoned).advice()
         assert any("No node with a pod is in z-b, z-c" in text for text in advice) is said
 

@@ -66,16 +66,21 @@ from etpguard.assess.consumers.targets import (
 )
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
+from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.node_selection import key_values, target_node_labels
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import EKS_AUTO
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, NotModelled, OwnNodePort, PassesNowhere
+from etpguard.assess.resilience import MinimumHealthy
 from etpguard.objects import Node, Service, ServicePort
 
 PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
 TYPE, TARGET_NODES = f"{PREFIX}type", f"{PREFIX}target-node-labels"
 CHECK_PORT, CHECK_PROTOCOL, CHECK_PATH = (f"{PREFIX}healthcheck-{part}" for part in ("port", "protocol", "path"))
+
+CROSS_ZONE = f"{PREFIX}cross-zone-load-balancing-enabled"
+"""Off unless it is set: aws_loadbalancer.go."""
 
 ATTRIBUTES = f"{PREFIX}target-group-attributes"
 _PROXIED, _PRESERVED = "proxy_protocol_v2.enabled", "preserve_client_ip.enabled"
@@ -162,7 +167,8 @@ class AwsCloudProvider(BaseFamily):
                 targets = _targets(service, port, view, rule, settings, network)
                 targets = _through_proxy_protocol(targets, proxied)
             if network and isinstance(targets, NodeTargets):
-                targets = replace(targets, none_healthy=NoneHealthy.SENDS_TO_ALL)
+                minimum = MinimumHealthy(by_zone=not BOOLEANS.get(service.annotations.get(CROSS_ZONE, "")))
+                targets = replace(targets, none_healthy=NoneHealthy.SENDS_TO_ALL, minimum_healthy=minimum)
             made = balancer.consumer(port, targets)
             # CreateLoadBalancer and CreateTargetGroup set no IP address type, which is then IPv4.
             yield replace(made, families=("IPv4",)) if "IPv4" in made.families else made

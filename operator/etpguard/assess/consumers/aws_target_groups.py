@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from etpguard.assess.consumers.changes import Step
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
+from etpguard.assess.consumers.targets import NodeTargets
 from etpguard.assess.resilience import MinimumHealthy
 from etpguard.objects import Service
 
@@ -76,15 +77,19 @@ def without_proxy_protocol(step: Step) -> Advice:
 
 
 def zones_without(verdict: ConsumerVerdict) -> str:
-    """A sentence about the zones of an NLB that have targets and none with an endpoint; "" without such a zone.
-    AWS documentation, "Health checks for Network Load Balancer target groups" and "Cross-zone load balancing"."""
-    found = verdict.resilience
+    """A sentence about the zones that have targets and none with an endpoint; "" without such a zone, or if the
+    load balancer crosses zones. AWS documentation, "Health checks for Network Load Balancer target groups" and
+    "Cross-zone load balancing"."""
+    found, targets = verdict.resilience, verdict.consumer.targets
     if found is None or not found.uncovered_zones or not found.covered_nodes:
         return ""
+    if not isinstance(targets, NodeTargets) or not targets.minimum_healthy.by_zone:
+        return ""
+    default, name = (", which is off by default,", "NLB") if is_nlb(verdict.consumer) else (",", "ALB")
     zones = ", ".join(found.uncovered_zones[:3]) + (" and others" if len(found.uncovered_zones) > 3 else "")
     return (
-        f"No node with a pod is in {zones}: without cross-zone load balancing, which is off by default, the NLB "
-        "takes its address there out of DNS, and clients that keep using that address lose their requests."
+        f"No node with a pod is in {zones}: without cross-zone load balancing{default} the {name} takes its "
+        "address there out of DNS, and clients that keep using that address lose their requests."
     )
 
 

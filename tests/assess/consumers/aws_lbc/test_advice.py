@@ -339,6 +339,16 @@ def test_an_nlb_takes_a_zone_without_a_pod_out_of_dns() -> None:
     assert said in advice(load_balancer(), *nodes)[0]
     assert said not in advice(load_balancer(), *nodes, on="ac")[0]
     assert said not in advice(ingress(), *nodes)[0]
+    by_attribute = "load_balancing.cross_zone.enabled"
+    for crosses in (
+        {"attributes": f"{by_attribute}=true"},
+        {"target-group-attributes": f"{by_attribute}=true"},
+        {"cross-zone-load-balancing-enabled": "true"},
+    ):
+        on = load_balancer(annotations={NLB + key: value for key, value in crosses.items()})
+        assert "No node with a pod is in z2" not in advice(on, *nodes)[0]
+    off = ingress(annotations={"target-group-attributes": f"{by_attribute}=false"})
+    assert f"{said}, the ALB takes its address there out of DNS" in advice(off, *nodes)[0]
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def _harmless(service: Service, verdict: ConsumerVerdict) -> Advice:
     return Advice(
         "Leave it as it is: nothing is lost while the pods stay on their nodes",
         effect,
-        f"{cost} {NEW_NODE} {zones_without(verdict)}".rstrip() if is_nlb(verdict.consumer) else cost,
+        " ".join(filter(None, (cost, NEW_NODE if is_nlb(verdict.consumer) else "", zones_without(verdict)))),
         change=WorkloadChange.HAND_OVER,
     )
 
