@@ -24,7 +24,7 @@ from etpguard.objects.traefik import INGRESS_ROUTE
 from etpguard.settings import Settings
 from tests.assess.consumers.aws_lbc.objects import binding, endpoints, gateway_owner, load_balancer, node, service
 from tests.cli.every_kind import custom
-from tests.kube.test_lists import Answer, Server, connection, kubeconfig, server  # noqa: F401
+from tests.kube.list_server import Answer, Server, connection, kubeconfig, server  # noqa: F401
 
 KINDS = list(picture_for(consumer_families()).kinds)
 SERVED = ("", "networking.k8s.io", "discovery.k8s.io")

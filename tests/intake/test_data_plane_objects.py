@@ -20,7 +20,7 @@ from etpguard.objects import named
 from etpguard.objects.named import NAMED_OBJECTS, NamedObject, NamedObjects
 from tests.assess.data_planes.clusters import config_map, daemon_set
 from tests.intake.rig import until
-from tests.kube.test_lists import Answer, Server, connection, server  # noqa: F401
+from tests.kube.list_server import Answer, Server, connection, server  # noqa: F401
 
 OBJECTS = {
     named.ANTREA_CONFIG.path: config_map(

@@ -1,4 +1,3 @@
-# ruff: noqa: F811  fixtures of another module
 """The API versions of a server, against one on loopback."""
 
 from __future__ import annotations
@@ -7,7 +6,7 @@ import pytest
 
 from etpguard.kube.connection import Connection
 from etpguard.kube.discovery import served_versions
-from tests.kube.test_lists import Answer, Server, connection, server  # noqa: F401
+from tests.kube.list_server import Answer, Server
 
 
 def group(name: str, *versions: str) -> dict[str, object]:

@@ -1,4 +1,3 @@
-# ruff: noqa: F811  fixtures of another module
 """Reads of objects by name, against a server on loopback."""
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from etpguard.objects import named
 from etpguard.objects.named import NAMED_OBJECTS, Listed, NamedObject, NamedObjects
 from etpguard.objects.records import BareMeta
 from etpguard.objects.workloads import ConfigMap
-from tests.kube.test_lists import Answer, Server, connection, server  # noqa: F401
+from tests.kube.list_server import Answer, Server
 
 CONFIG = "/api/v1/namespaces/kube-system/configmaps/cilium-config"
 FOUND = Answer({"metadata": {"name": "cilium-config", "namespace": "kube-system"}, "data": {"debug": "true"}})

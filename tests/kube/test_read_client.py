@@ -20,7 +20,7 @@ from etpguard.kube.direct_client import DirectClient
 from etpguard.kube.errors import Unreachable
 from etpguard.kube.pykube_client import PykubeClient
 from etpguard.kube.read_client import ReadClient
-from tests.kube.test_lists import kubeconfig
+from tests.kube.list_server import kubeconfig
 
 
 @dataclass
