@@ -329,6 +329,25 @@ def test_what_the_owner_declares_by_now_is_not_taken_back(scene: Scene, way: str
     assert scene.traffic_policy() == "Cluster"
 
 
+@pytest.mark.parametrize("way", ["policy deleted", "asked for"])
+def test_a_service_whose_type_has_no_policy_any_more_is_not_said_to_be_local(scene: Scene, way: str) -> None:
+    """The API server removes the field with the type."""
+    scene.blackhole()
+    scene.policy(rollback={"onDelete": "Revert"})
+    with operator(scene) as running:
+        scene.wait_phase("Applied")
+        scene.cluster.call("PATCH", scene.service_path(), {"spec": {"type": "ClusterIP"}})
+        assert scene.traffic_policy() == ""
+        if way == "policy deleted":
+            scene.delete_policy()
+        else:
+            scene.patch_policy({"rollbackRequests": ["web"]})
+        assert scene.wait_phase("Adopted")["message"] == "type ClusterIP has no externalTrafficPolicy"
+        wait_for(lambda: MANAGER not in scene.managers(), 60, "the end of our ownership")
+        assert running.metric("etpguard_remediations_total", action="rollback", result="succeeded") == 0.0
+    assert scene.events("RemediationRolledBack") == []
+
+
 def test_a_rollback_that_is_asked_for_overrules_the_owner(scene: Scene) -> None:
     scene.blackhole()
     scene.policy()

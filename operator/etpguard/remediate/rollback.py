@@ -60,6 +60,10 @@ class Rollback:
             raise Changed("there is no record")
         if (who := adopter(now.raw)) and now.service.policy == "Cluster" and not _requested(intent, why):
             return await self._leave_to(who, intent, now)
+        if not now.service.spec.external_traffic_policy:
+            why_not = f"type {now.service.type} has no externalTrafficPolicy"
+            await self._adopted(why_not, intent, now)
+            return why_not
         if intent.phase != "RollingBack":
             now = await self._recorder.write(now, entered(intent, "RollingBack", self._recorder.stamp(), str(why)))
         if now.service.spec.external_traffic_policy == "Cluster":
@@ -83,15 +87,18 @@ class Rollback:
         """Another manager declares Cluster now: the policy is no longer etpguard's change, nor its to take
         back."""
         why = f"{who} declares externalTrafficPolicy Cluster now"
+        await self._adopted(why, intent, now)
+        await self._announcer.announce(
+            events.rollback_left_to_owner(service=now.service, policy=intent.policy, why=why), once=True
+        )
+        return why
+
+    async def _adopted(self, why: str, intent: Remediation, now: CurrentService) -> None:
         key = now.service.key
         await self.hand_back(key)  # first: after a kill the decision is the same again
         now = await self._reader.service(key)
         await self._recorder.write(now, entered(intent, "Adopted", self._recorder.stamp(), why))
         self._count("rollback", "adopted")
-        await self._announcer.announce(
-            events.rollback_left_to_owner(service=now.service, policy=intent.policy, why=why), once=True
-        )
-        return why
 
     async def _patch_back(self, service: Service, intent: Remediation) -> None:
         """Restores the healthCheckNodePort too. If that port is taken now, the API server allocates another."""
