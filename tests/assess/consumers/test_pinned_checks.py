@@ -145,3 +145,28 @@ def test_cloudscale_checks_the_pods_by_its_type(annotations: dict[str, str], fai
     assert check.fails_under_cluster == fails
     (text,) = [each for each in made.advice() if each.startswith("Let every node forward")]
     assert (f"First set {CLOUDSCALE}type to tcp" in text) is bool(fails)
+
+
+SCALEWAY = "service.beta.kubernetes.io/scw-loadbalancer-health-check-"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "fails"),
+    [
+        ({}, ""),
+        ({f"{SCALEWAY}type": "http"}, "asks the pods by HTTP"),
+        ({f"{SCALEWAY}type": "http:80"}, ""),
+        ({f"{SCALEWAY}type": "80:https"}, "asks the pods by HTTPS"),
+        ({f"{SCALEWAY}type": "81:https;tcp"}, ""),
+    ],
+)
+def test_scaleway_checks_the_pods_by_its_type(annotations: dict[str, str], fails: str) -> None:
+    """loadbalancers_annotations.go getNativeHealthCheck: without the healthCheckNodePort, the type counts."""
+    made = world(
+        at_an_address({f"{SCALEWAY}from-service": "true", **annotations}), endpoints("a"), *nodes("scaleway")
+    )
+    check = made.consumer().consumer.check
+    assert check is not None
+    assert check.fails_under_cluster == fails
+    (text,) = [each for each in made.advice() if each.startswith("Let every node forward")]
+    assert (f"The check then {fails}: if" in text) is bool(fails)

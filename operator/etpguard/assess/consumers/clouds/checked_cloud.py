@@ -86,7 +86,11 @@ class CheckedCloud(Cloud):
 
     def before_cluster(self, service: Service, verdict: ConsumerVerdict) -> str:
         first, check = super().before_cluster(service, verdict), verdict.consumer.check
-        return f"{first} {asks_the_pods(check.settings)}".strip() if first and check else first
+        if check is None:
+            return first
+        if not first and check.fails_under_cluster:
+            return f"The check then {check.fails_under_cluster}: if that does not succeed, change the check first."
+        return f"{first} {asks_the_pods(check.settings)}".strip() if first else ""
 
     def _no_node_selected(self, text: str) -> Reason:
         detail = (

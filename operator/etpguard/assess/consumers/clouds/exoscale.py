@@ -12,7 +12,7 @@ from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import EXOSCALE
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, on_health_check_node_port, port_number
-from etpguard.assess.consumers.remedies import ClientIP, annotate_service, asks_the_pods
+from etpguard.assess.consumers.remedies import ClientIP, annotate_service
 from etpguard.assess.consumers.targets import (
     CheckSettings,
     HealthCheck,
@@ -85,6 +85,7 @@ class Exoscale(CheckedCloud):
             settings = CheckSettings(
                 str(service.spec.health_check_node_port or "healthCheckNodePort"), mode.upper(), path
             )
+            # Without the annotation, the check is on the node port under Cluster.
             fails = f"asks {path[:80]} of the pods by {mode.upper()}" if path else ""
             return HealthCheck(on_health_check_node_port(mode), settings, fails_under_cluster=fails)
         number = port_number(text)
@@ -103,11 +104,6 @@ class Exoscale(CheckedCloud):
                 *annotate_service(service, f"{MODE}=http", f"{URI}=/healthz"),
             )
         yield from super().advise(service, verdict, nodes)
-
-    def before_cluster(self, service: Service, verdict: ConsumerVerdict) -> str:
-        """Without the annotation, the check is on the node port under Cluster."""
-        check = verdict.consumer.check
-        return super().before_cluster(service, verdict) or (asks_the_pods(check.settings) if check else "")
 
 
 def _of_a_pool(targets: NodeTargets, named: str, view: View) -> Targets:

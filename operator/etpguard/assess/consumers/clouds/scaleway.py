@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood, on_node_port
 from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.interface import DocumentedConsumer
@@ -62,9 +64,11 @@ class Scaleway(CheckedCloud):
         native = _in_range(service.annotations.get(FROM_SERVICE, ""), port.port)
         if native is None:
             return not_understood(service, FROM_SERVICE)
-        if native:
-            return standard_check(service)
         kind = _for_port(service.annotations.get(CHECK_TYPE, "tcp"), port.port)
+        if native:
+            # loadbalancers_annotations.go:1141: under Cluster, the type counts, and the node port.
+            fails = f"asks the pods by {kind.upper()}" if kind and kind in _TYPES and kind != "tcp" else ""
+            return replace(standard_check(service), fails_under_cluster=fails)
         if kind not in _TYPES:
             return not_understood(service, CHECK_TYPE)
         return on_node_port(port, kind.upper())
