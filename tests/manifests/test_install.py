@@ -262,15 +262,33 @@ def test_the_operator_runs_from_your_own_machine(tmp_path: Path) -> None:
         assert process.returncode == 0, said
 
 
-def test_the_notes_have_the_commands_for_this_release() -> None:
-    said = run(
+def installed(*values: str) -> str:
+    return run(
         devcluster.binaries.path("helm"),
         *("install", "north", str(CHART), "--namespace", "backbone", "--dry-run=client"),
-        *("--set", IMAGE),
+        *("--set", ",".join((IMAGE, *values))),
     )
+
+
+def test_the_notes_have_the_commands_for_this_release() -> None:
+    said = installed()
     manifests, _, notes = said.partition("\nNOTES:\n")
     made = [m for m in yaml.load_all(manifests.partition("\nMANIFEST:\n")[2], yaml.CSafeLoader) if m]
     assert "ETPGUARD_LEASE_NAME" not in environment(made), "etpguard uninstall needs no --lease-name"
     assert "etpguard uninstall --remediations keep\n" in f"{notes}\n"
     assert "kubectl scale -n backbone deployment/north --replicas=0\n" in notes
     assert any(name_of(m) == ("Deployment", "backbone", "north") for m in made)
+
+
+def test_the_notes_show_what_is_on() -> None:
+    _, _, notes = installed().partition("\nNOTES:\n")
+    assert "kubectl get servicecoverages -A" in notes
+    assert (
+        "helm upgrade north CHART -n backbone --reset-then-reuse-values --set remediation.enabled=true\n" in notes
+    )
+    assert "covpol" not in notes
+    values = ("publish.reports=false", "publish.events=false", "remediation.enabled=true")
+    _, _, notes = installed(*values).partition("\nNOTES:\n")
+    assert "servicecoverages" not in notes.partition("Helm neither")[0]
+    assert "etpguard check -A" in notes
+    assert "kubectl get covpol,ccovpol -A" in notes

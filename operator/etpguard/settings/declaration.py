@@ -86,10 +86,14 @@ class Settings:
     )
 
     namespaces: frozenset[str] = _setting(
-        frozenset(), values.NAMESPACES, "report only Services in these namespaces, separated by commas"
+        frozenset(),
+        values.NAMESPACES,
+        "report and remediate only Services in these namespaces, separated by commas",
     )
     skip_namespaces: frozenset[str] = _setting(
-        frozenset(), values.NAMESPACES, "do not report Services in these namespaces, separated by commas"
+        frozenset(),
+        values.NAMESPACES,
+        "neither report nor remediate Services in these namespaces, separated by commas",
     )
 
     skip_api_groups: frozenset[str] = _setting(
@@ -115,9 +119,9 @@ class Settings:
     )
 
     condition_interval: float = _setting(
-        60.0, values.duration(1), "write the condition of one Service at most this often"
+        60.0, values.duration(1), "least time between two writes of the conditions of one Service"
     )
-    event_interval: float = _setting(60.0, values.duration(1), "create Events about one object at most this often")
+    event_interval: float = _setting(60.0, values.duration(1), "least time between two Events about one object")
 
     write_conditions: bool = _setting(
         True,
@@ -134,7 +138,10 @@ class Settings:
         (1, 600), values.QUOTA, "remediate at most this many Services in this time, whatever the policies allow"
     )
     breaker: int | str = _setting(
-        "40%", values.SHARE, "circuit breaker: pause remediation while more Services than this need it"
+        "40%",
+        values.SHARE,
+        "circuit breaker: remediate nothing while more Services than this number, or this share of all Services "
+        "with Local, need it",
     )
 
     leader_elect: bool = _setting(True, values.switch(), "write only while this replica holds the Lease")
