@@ -26,11 +26,25 @@ EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
 OLD_EXCLUDE = "alpha.service-controller.kubernetes.io/exclude-balancer"
 MASTER = "node-role.kubernetes.io/master"
 POOL = {"target-node-labels": "pool=edge"}
+FARGATE = {"eks.amazonaws.com/compute-type": "fargate"}
 ON_B = node("b", labels={"pool": "edge"})
 
 
 def narrowing(texts: list[str]) -> list[str]:
     return [text for text in texts if text.startswith("Or target only")]
+
+
+def test_pods_on_fargate_are_reached_as_targets_alone() -> None:
+    """A node of Fargate is never an instance target: #1884, #2133, #3569."""
+    nodes = [node(name, labels=FARGATE, provider_id=f"aws:///z/1-{name}/fargate-{name}") for name in "ab"]
+    objects = [ingress(), *nodes]
+    assert only(Shop(*objects)).outcome.name == "NoTargets"
+    first, *others = Shop(*objects).advice()
+    assert first.startswith("Target the pods")
+    assert only(followed(objects, first)).outcome.name == "NotAffected"
+    assert any("compute-type=fargate" in text for text in others)
+    mixed = [node("a", labels={EXCLUDE: ""}), *nodes[1:]]
+    assert not any(text.startswith("Target the pods") for text in Shop(ingress(), *mixed, on="ab").advice())
 
 
 @pytest.mark.parametrize(

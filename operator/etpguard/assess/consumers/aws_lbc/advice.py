@@ -8,7 +8,7 @@ from typing import NamedTuple
 from etpguard.assess.consumers.aws_lbc import proxy_protocol
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
 from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, both, class_targets, configuration
-from etpguard.assess.consumers.aws_lbc.node_advice import admit, narrow, no_node_selected
+from etpguard.assess.consumers.aws_lbc.node_advice import admit, narrow, no_node_selected, on_fargate
 from etpguard.assess.consumers.aws_lbc.shared_numbers import OTHER_NODE_PORT, SHARED
 from etpguard.assess.consumers.aws_target_groups import (
     ALB_CHECK,
@@ -67,6 +67,8 @@ def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) ->
                 "The load balancer sends TCP and UDP to the node port of the first one.",
             )
         case Outcome.NoTargets:
+            if nodes and all(map(on_fargate, nodes)):
+                yield _pod_targets(service, consumer)
             yield from admit(service, nodes)
             yield no_node_selected(service, consumer)
         case Outcome.Outage:

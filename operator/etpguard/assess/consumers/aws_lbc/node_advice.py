@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
 from etpguard.assess.consumers.aws_lbc.commands import annotate, configuration, patch_binding
-from etpguard.assess.consumers.aws_lbc.node_rules import DEFAULT_REQUIREMENTS, EXCLUDING_LABELS, node_rule
+from etpguard.assess.consumers.aws_lbc.node_rules import DEFAULT_REQUIREMENTS, EXCLUDING_LABELS, FARGATE, node_rule
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.changes import NO_STEP, Step, with_labels
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
@@ -22,6 +22,11 @@ LABEL_THE_NODES = "Or target only the nodes of the pods"
 """The title of the advice that asks people to label nodes; `foresight.patches` finds the advice by it."""
 
 _ANY = node_rule(None, AwsOptions())
+
+
+def on_fargate(node: Node) -> bool:
+    """Whether only the pods of the node can be targets, and never the node itself."""
+    return not FARGATE.admits(node.labels)
 
 
 def admit(service: Service, nodes: Sequence[Node]) -> Iterator[Advice]:
@@ -96,7 +101,8 @@ def no_node_selected(service: Service, consumer: Consumer) -> Advice:
         return Advice(
             "Find out why no node is a target",
             "The controller takes Ready nodes without the autoscaler's taint and without the labels "
-            f"node-role.kubernetes.io/master and {EXCLUDE_LABEL} (any value excludes, false too).",
+            f"node-role.kubernetes.io/master, {EXCLUDE_LABEL} (any value excludes, false too) and "
+            f"{FARGATE.key}=fargate.",
             "",
             kubectl("get", "nodes", "--show-labels"),
         )

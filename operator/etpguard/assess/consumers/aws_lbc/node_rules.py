@@ -10,11 +10,12 @@ from etpguard.assess.node_rule import AUTOSCALER_TAINT, EXCLUDE_LABEL, NodeRule,
 from etpguard.objects import Requirement, Selector
 
 EXCLUDING_LABELS = (EXCLUDE_LABEL, "alpha.service-controller.kubernetes.io/exclude-balancer")
+FARGATE = Requirement("eks.amazonaws.com/compute-type", "NotIn", ("fargate",))
 DEFAULT_REQUIREMENTS = (
     Requirement("node-role.kubernetes.io/master", "DoesNotExist"),
     # Any value excludes, "false" too; control-plane nodes without it are targets like any other.
     *(Requirement(label, "DoesNotExist") for label in EXCLUDING_LABELS),
-    Requirement("eks.amazonaws.com/compute-type", "NotIn", ("fargate",)),
+    FARGATE,
 )
 TAINTS = (
     TaintRule(AUTOSCALER_TAINT),
