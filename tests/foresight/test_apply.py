@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from etpguard.assess import Outcome
-from etpguard.foresight.apply import merged
+from etpguard.assess import Outcome, picture_for
+from etpguard.assess.consumers.registry import consumer_families
+from etpguard.foresight.apply import kinds_by_name, merged
 from etpguard.foresight.changes import Apply, Change, Drain, Manifest, Policy, Refused, Scale, Workload
 from etpguard.foresight.stored_services import as_stored
 from etpguard.objects import SERVICE, AnyKind, Key, Reject, Service, decode_item
@@ -371,3 +372,9 @@ def test_a_new_selector_gives_endpoints_of_each_family(families: list[str]) -> N
     assert phases.settled.worst.assessment.uncovered == 0b001, "nodes b and c have pods"
     ready = {port.family: port.ready for port in phases.settled.worst.assessment.ports}
     assert ready == dict.fromkeys(families, 0b110)
+
+
+def test_a_version_with_the_same_fields_is_the_same_kind() -> None:
+    kinds = kinds_by_name(picture_for(consumer_families()))
+    configuration = kinds["gateway.k8s.aws/v1beta1", "LoadBalancerConfiguration"]
+    assert kinds["gateway.k8s.aws/v1", "LoadBalancerConfiguration"] is configuration

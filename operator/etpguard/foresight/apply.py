@@ -76,10 +76,12 @@ def _key(item: Json, names: tuple[str, ...]) -> tuple[Any, ...]:
 
 
 def kinds_by_name(picture: Picture) -> dict[tuple[str, str], AnyKind]:
-    """The kinds of the picture by apiVersion and kind; the first of two records of one kind."""
+    """The kinds of the picture by apiVersion and kind, in each version with the same fields; the first of two
+    records of one kind."""
     kinds: dict[tuple[str, str], AnyKind] = {}
     for each in picture.kinds:
-        kinds.setdefault((each.api_version, each.name), each)
+        for version in (each.api_version, *each.equal_versions):
+            kinds.setdefault((version, each.name), each)
     return kinds
 
 
