@@ -290,7 +290,7 @@ def pods(workload: str, **container: Any) -> Callable[[dict[str, Json]], None]:
 
 @pytest.mark.parametrize("workload", ["Deployment", "DaemonSet", "StatefulSet"])
 def test_the_end_of_a_pod_behind_a_check_of_the_traffic_port(workload: str) -> None:
-    out = explained(pods(workload, lifecycle={"preStop": {"sleep": {"seconds": 120}}}), "--hand-off")
+    out = explained(pods(workload, lifecycle={"preStop": {"sleep": {"seconds": 300}}}), "--hand-off")
     start = out.index("When the last pod of a node ends")
     assert "Ingress default/web: Lossy: requests to the node are lost for 15 to 35 s" in out[start:]
     assert "so a preStop delay does not help" in out[start:]

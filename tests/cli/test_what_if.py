@@ -311,7 +311,7 @@ def test_target_nodes_take_labels(state: Path) -> None:
 def test_the_hand_off_of_a_drained_node(state: Path) -> None:
     (found,) = report(state, "drain", "a")["services"]
     handed = found["handOff"]
-    assert (handed["verdict"], handed["seconds"]) == ("Lossy", [15, 35])
+    assert (handed["verdict"], handed["seconds"]) == ("Lossy", [0, 35])
     (end,) = handed["ends"]
     because = end.pop("because")
     assert any("unhealthy threshold 2 (default)" in each for each in because)
@@ -323,7 +323,7 @@ def test_the_hand_off_of_a_drained_node(state: Path) -> None:
         "port": "http",
         "nodes": ["a"],
         "verdict": "Lossy",
-        "seconds": [15, 35],
+        "seconds": [0, 35],
         "detectionSeconds": [15, 35],
         "servesSeconds": [0, 30],
         "trafficAfterSeconds": 35,
@@ -331,7 +331,7 @@ def test_the_hand_off_of_a_drained_node(state: Path) -> None:
     }
     out = what_if(state, "drain", "a").out
     assert "When the last pod of a node ends:" in out
-    assert "  shop/web behind Ingress shop/web, node a: Lossy: requests to the node are lost for 15 to 35 s" in out
+    assert "  shop/web behind Ingress shop/web, node a: Lossy: requests to the node are lost for 0 to 35 s" in out
 
 
 def test_a_loss_has_no_bound_where_nobody_says_how_long_the_load_balancer_sends_on(tmp_path: Path) -> None:

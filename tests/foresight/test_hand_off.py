@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from etpguard.assess.consumers.consumer import Consumer
-from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, Otherwise
+from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, Otherwise
 from etpguard.assess.node_rule import ANY_CLIENT, Hosts, NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import (
@@ -199,6 +199,36 @@ def test_a_node_that_goes_with_its_pods(
     found = lost_node(consumer(probe, rule=rule), timing)
     assert (found.verdict, found.seconds) == (verdict, seconds)
     assert found.because
+
+
+@pytest.mark.parametrize(
+    ("protocol", "grace", "verdict", "seconds"),
+    [
+        pytest.param("HTTP", 90, Seam.UNKNOWN, (0, 35), id="the path may fail at SIGTERM"),
+        pytest.param("HTTPS", 35, Seam.UNKNOWN, (0, 35), id="just long enough before the end"),
+        pytest.param("HTTP", 30, Seam.LOSSY, (0, 35), id="the load balancer may need longer"),
+        pytest.param("HTTP", 10, Seam.LOSSY, (5, 35), id="it needs longer in each case"),
+        pytest.param("TCP", 90, Seam.LOSSY, (15, 35), id="no path"),
+    ],
+)
+def test_a_path_may_fail_while_the_pod_still_serves(
+    protocol: str, grace: int, verdict: Seam, seconds: tuple[int, int]
+) -> None:
+    """A program may answer 503 from SIGTERM on and finish its requests. An ALB needs 15 to 35 s."""
+    check = HealthCheck(OWN, CheckSettings("traffic-port", protocol, "/ready" if protocol != "TCP" else ""))
+    asks = Consumer("Ingress", "shop", "web", "c", "instance", "http", NodeTargets(ANY_CLIENT, check))
+    alb = Timing.of(15, 5, 2, 2)
+    serves = serving_window(spec(grace=grace), {})
+    found = hand_off(asks, alb, serves, forwards_to_terminating=True)
+    assert (found.verdict, found.seconds) == (verdict, seconds)
+    drops = hand_off(asks, alb, serves, forwards_to_terminating=False)
+    assert (drops.verdict, drops.seconds) == (Seam.LOSSY, (15, 35)), "the node drops from the deletion on"
+    delayed = serving_window(spec(grace=grace, lifecycle=sleep(grace)), {})
+    assert hand_off(asks, alb, delayed, forwards_to_terminating=True).seconds == (15, 35), "SIGTERM is the end"
+    nginx = serving_window(spec(NGINX, lifecycle=EXEC, grace=300, args=["--shutdown-grace-period=120"]), {})
+    assert hand_off(asks, alb, nginx, forwards_to_terminating=True).seconds == (15, 35)
+    unclear = hand_off(asks, UNKNOWN, serves, forwards_to_terminating=True)
+    assert unclear.verdict is (Seam.LOSSY if protocol == "TCP" else Seam.UNKNOWN)
 
 
 def test_without_the_fallback_to_terminating_pods_a_delay_does_not_help() -> None:

@@ -466,12 +466,13 @@ def test_a_rollout_that_moves_the_only_pod_is_reported_though_as_many_nodes_are_
 def test_a_rollout_whose_new_pod_must_start_on_the_same_node_hands_nothing_off() -> None:
     found = rolled([pod("p1", "a", **sleeps(60))], nodeSelector={HOSTNAME: "a"})
     assert phases_of(found) is None
-    found = rolled([pod("p1", "a"), pod("p2", "b")], nodeSelector={HOSTNAME: "a"})
+    found = rolled([pod("p1", "a"), pod("p2", "b", **sleeps(60))], nodeSelector={HOSTNAME: "a"})
     assert summary(found) == ("Lossy", (15, 35), ("b",)), "node b loses its pod for sure"
 
 
 def test_a_rollout_whose_new_pod_cannot_start_beside_the_old_one_loses_requests() -> None:
-    port: Json = {"containers": [{"name": "c", "ports": [{"containerPort": 80, "hostPort": 80}]}]}
+    port: Json = sleeps(30)
+    port["containers"][0]["ports"] = [{"containerPort": 80, "hostPort": 80}]
     assert summary(rolled([pod("p1", "a", **port)], **port)) == ("Lossy", (15, None), ("a",))
     pods = [pod("p1", "a", **port), pod("p2", "b", **port)]
     assert summary(rolled(pods, **port)) == ("Lossy", (0, None), ("a", "b")), "a second one may, after the end"
@@ -480,7 +481,7 @@ def test_a_rollout_whose_new_pod_cannot_start_beside_the_old_one_loses_requests(
 def test_a_rollout_whose_new_pods_do_not_serve_the_service_replaces_nothing() -> None:
     """Another Service selects the new version. New pods on node a do not keep it."""
     first = {**APP, "version": "1"}
-    pods = [pod("p1", "a", labels=first), pod("p2", "b", labels=first)]
+    pods = [pod("p1", "a", labels=first, **sleeps(30)), pod("p2", "b", labels=first, **sleeps(30))]
     template: Json = {"metadata": {"labels": first}, "spec": {"containers": [{"name": "c"}]}}
     old = service(selector=first)
     objects = [*NODES, old, endpoints(pods), *pods, *alb(), *deployment(2, template=template)]

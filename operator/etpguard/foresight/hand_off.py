@@ -69,7 +69,7 @@ def hand_off(
     if isinstance(probe, HealthCheckNodePort) and probe.service is not None:
         return _unknown("the health check asks another Service", *pod)
     if isinstance(probe, OwnNodePort):
-        return _traffic_port(timing, pod)
+        return _traffic_port(timing, pod, _failing_path(consumer, window) if forwards_to_terminating else 0)
     if not isinstance(probe, HealthCheckNodePort):
         return _unknown("it is not known when the health check fails", *pod)
     if ready_until_gone is None:
@@ -120,13 +120,31 @@ def _never(pod: tuple[str, ...]) -> HandOff:
     return HandOff(Seam.LOSSY, (0, None), (why, *pod))
 
 
-def _traffic_port(timing: Timing | NotKnown, pod: tuple[str, ...]) -> HandOff:
-    why = "the health check on the traffic port passes as long as the pod serves, so a preStop delay does not help"
+def _failing_path(consumer: Consumer, window: ServingWindow) -> int:
+    """For how many seconds a pod may fail the path of a check on the traffic port and still serve: from SIGTERM
+    to the end of the grace period. 0 for a program that is known not to do so, and without a path."""
+    check = consumer.targets.check
+    protocol = check.settings.protocol if check and check.settings else ""
+    asks = protocol.upper().startswith(("HTTP", "GRPC"))
+    return window.most - window.least if asks and not window.keeps_paths else 0
+
+
+_UNLESS = "unless its path begins to fail before"
+
+
+def _traffic_port(timing: Timing | NotKnown, pod: tuple[str, ...], failing: int) -> HandOff:
+    """`failing`: see `_failing_path`."""
+    passes = "the health check on the traffic port passes as long as the pod serves"
+    why = f"{passes}, {_UNLESS}" if failing else f"{passes}, so a preStop delay does not help"
+    if isinstance(timing, NotKnown) and failing:
+        return _unknown(why, timing.why, *pod)
     if isinstance(timing, NotKnown):
         return HandOff(Seam.LOSSY, (0, None), (why, timing.why, *pod))
     least, most = timing.down(dropped=True)
     notices = f"{timing.stopped} {least} to {most} s after the pod has ended"
-    return HandOff(Seam.LOSSY, (least, timing.bounded(most)), (why, notices, *_settings(timing), *pod))
+    because = (why, notices, *_settings(timing), *pod)
+    verdict = Seam.UNKNOWN if failing >= most else Seam.LOSSY
+    return HandOff(verdict, (max(0, least - failing), timing.bounded(most)), because)
 
 
 _PUBLISHES = "with publishNotReadyAddresses the endpoint of a pod is ready until the pod has ended"

@@ -29,6 +29,8 @@ class ServingWindow:
     because: tuple[str, ...]
     ended: int | None = None
     """The most until all containers have ended; None if that is not known."""
+    keeps_paths: bool = False
+    """Whether the paths of its traffic are known to answer as before while it serves."""
 
 
 def serving_window(spec: PodSpec, labels: Mapping[str, str]) -> ServingWindow:
@@ -40,7 +42,8 @@ def serving_window(spec: PodSpec, labels: Mapping[str, str]) -> ServingWindow:
     if not windows:
         return ServingWindow(0, grace, (f"its containers are not known; the grace period is {grace} s",), grace)
     first = min(windows, key=lambda window: (window.least, window.most))
-    return ServingWindow(min(w.least for w in windows), min(w.most for w in windows), first.because, grace)
+    keeps = all(window.keeps_paths for window in windows)
+    return ServingWindow(min(w.least for w in windows), min(w.most for w in windows), first.because, grace, keeps)
 
 
 def _serving(containers: Sequence[PodContainer]) -> list[PodContainer]:
@@ -61,7 +64,7 @@ def _container(container: PodContainer, labels: Mapping[str, str], grace: int) -
             f"ingress-nginx fails its readiness at shutdown, so the pod is not Ready {fails[0]} to {fails[1]} s "
             f"after its deletion, and --shutdown-grace-period lets it close its listeners after {stays} s"
         ]
-        return ServingWindow(min(stays, fails[0]), min(stays, fails[1]), tuple(because))
+        return ServingWindow(min(stays, fails[0]), min(stays, fails[1]), tuple(because), keeps_paths=True)
     if _fails_readiness(labels):
         fails = _readiness(container, delay)
         name = labels.get("app.kubernetes.io/name") or labels.get("app.kubernetes.io/managed-by")
