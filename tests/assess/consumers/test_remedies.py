@@ -12,6 +12,7 @@ from etpguard.objects import SERVICE
 from tests.assess.consumers.worlds import KEY, Json, endpoints, node, nodes, service, world
 
 EXCLUDE = "node.kubernetes.io/exclude-from-external-load-balancers"
+NTH, CORDONED = "aws-node-termination-handler", "node.kubernetes.io/unschedulable"
 ADMIT = "Admit the nodes that host the pods"
 
 
@@ -33,6 +34,24 @@ ADMIT = "Admit the nodes that host the pods"
             id="the autoscaler's taint",
         ),
         pytest.param(
+            node("a", "aws:///z/i-a", labels={EXCLUDE: NTH}, taints=[(CORDONED, "NoSchedule")]),
+            False,
+            id="aws-node-termination-handler drains it",
+        ),
+        pytest.param(
+            node("a", "aws:///z/i-a", labels={EXCLUDE: ""}, taints=[(f"{NTH}/spot-itn", "NoSchedule")]),
+            False,
+            id="the taint of aws-node-termination-handler",
+        ),
+        pytest.param(
+            node("a", "aws:///z/i-a", labels={EXCLUDE: NTH}), True, id="its label was left behind after a reboot"
+        ),
+        pytest.param(
+            node("a", "aws:///z/i-a", labels={EXCLUDE: ""}, taints=[(CORDONED, "NoSchedule")]),
+            True,
+            id="a person cordoned it",
+        ),
+        pytest.param(
             node("a", "azure:///a", labels={EXCLUDE: "", "type": "virtual-kubelet"}), False, id="a virtual node"
         ),
         pytest.param(
@@ -43,7 +62,8 @@ ADMIT = "Admit the nodes that host the pods"
     ],
 )
 def test_marks_of_an_autoscaler_stay(host: Json, admitted: bool) -> None:
-    made = world(service(), endpoints("a"), host, node("b", "azure:///b"))
+    other = "aws:///z/i-b" if "aws" in host["spec"]["providerID"] else "azure:///b"
+    made = world(service(), endpoints("a"), host, node("b", other))
     assert made.assessment.outcome.name == "Outage"
     assert any(text.startswith(ADMIT) for text in made.advice()) is admitted
 

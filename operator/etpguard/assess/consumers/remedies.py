@@ -172,6 +172,10 @@ _LEAVING = frozenset(
     }
 )
 """Taints of nodes that an autoscaler is about to remove."""
+_NTH = "aws-node-termination-handler"
+"""It sets the exclude label to its name and cordons the node, and uncordons it after a reboot. Its taints begin
+with the name: aws/aws-node-termination-handler pkg/node/node.go."""
+_CORDONED = "node.kubernetes.io/unschedulable"
 
 
 def may_admit(node: Node) -> bool:
@@ -181,8 +185,16 @@ def may_admit(node: Node) -> bool:
     labels = node.labels
     fargate = labels.get("eks.amazonaws.com/compute-type") == "fargate"
     virtual = fargate or labels.get("type") == "virtual-kubelet" or VIRTUAL_NODE_LABEL in labels
-    leaving = node.deleting or labels.get(EXCLUDE_LABEL) == "karpenter" or _LEAVING & {t.key for t in node.taints}
-    return not virtual and not leaving
+    return not virtual and not _is_leaving(node)
+
+
+def _is_leaving(node: Node) -> bool:
+    excluded_by = node.labels.get(EXCLUDE_LABEL)
+    taints = {taint.key for taint in node.taints}
+    if node.deleting or excluded_by == "karpenter" or _LEAVING & taints:
+        return True
+    drained = excluded_by == _NTH and _CORDONED in taints
+    return drained or any(key.startswith(f"{_NTH}/") for key in taints)
 
 
 NEW_NODE = "A new node without a pod gets traffic until its check has failed."
