@@ -9,6 +9,7 @@ import pytest
 
 from etpguard.assess import Outcome
 from etpguard.assess.consumers.aws_lbc.gateways import GATEWAY_KINDS
+from etpguard.assess.consumers.consumer import Consumer
 from etpguard.objects import INGRESS, INGRESS_CLASS, NAMESPACE, AnyKind
 from etpguard.objects.aws import INGRESS_CLASS_PARAMS, TARGET_GROUP_BINDING
 from tests.assess.consumers.aws_lbc.objects import (
@@ -190,6 +191,22 @@ def test_a_new_path_without_a_binding_is_derived_beside_a_bound_one() -> None:
         binding(owner=ingress_owner(), targetType="ip"),
     )
     assert {c.port: c.target_type for c in shop.consumers()} == {"http": "ip", "https": "instance"}
+
+
+@pytest.mark.parametrize("address_type", [None, "ipv4", "ipv6"])
+def test_instances_by_ipv6_are_assumed_to_have_a_primary_address(address_type: str | None) -> None:
+    """AWS takes no other instance, and one without it keeps the controller from registering any: #3692."""
+    dual = service(ipFamilies=["IPv4", "IPv6"])
+    slices = [endpoints("web", "a"), endpoints("web", "a", family="IPv6")]
+
+    def found(target_type: str) -> Consumer:
+        return only(Shop(dual, *slices, binding(ipAddressType=address_type, targetType=target_type))).consumer
+
+    made = found("instance")
+    expected = ("assumed", 1) if address_type == "ipv6" else ("documented", 0)
+    assert (made.evidence.value, len(made.assumptions)) == expected
+    assert all("primary IPv6 address" in each for each in made.assumptions)
+    assert found("ip").assumptions == ()
 
 
 def test_an_ingress_that_was_never_deployed_has_an_unknown_outcome() -> None:

@@ -6,10 +6,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from etpguard.assess.consumers.aws_lbc.options import DEFAULT, AwsOptions
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, NoneHealthy, PodTargets, UnknownOutcome
+from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.assess.resilience import MinimumHealthy
@@ -48,6 +50,13 @@ MULTI_CLUSTER = Reason(
 )
 """aws-load-balancer-controller v3.5.0 docs/guide/targetgroupbinding/targetgroupbinding.md, MultiCluster Target
 Group."""
+
+
+_PRIMARY_IPV6 = (
+    "every instance has a primary IPv6 address; if one has none, AWS refuses it, and the controller registers no "
+    "node"
+)
+"""kubernetes-sigs/aws-load-balancer-controller#3692, zalando-incubator/kubernetes-on-aws#10082."""
 
 
 def consumer(
@@ -93,7 +102,10 @@ def consumer(
         minimum,
         other_targets=group.other_targets,
     )
-    return Consumer(*sender, "instance", port.label, targets, group.families, source=source)
+    made = Consumer(*sender, "instance", port.label, targets, group.families, source=source)
+    if "IPv6" not in group.families:
+        return made
+    return replace(made, evidence=Evidence.ASSUMED, assumptions=(_PRIMARY_IPV6,))
 
 
 def broken(
