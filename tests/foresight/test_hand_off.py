@@ -95,6 +95,35 @@ def test_a_container_without_a_port_does_not_count_beside_one_with() -> None:
     assert serving_window(both, {}).least == 50
 
 
+WEB: dict[str, Any] = {"name": "web", "ports": [{"containerPort": 8080}], "lifecycle": sleep(70)}
+PROBED: dict[str, Any] = {"name": "sync", "readinessProbe": {}}
+
+
+@pytest.mark.parametrize(
+    ("containers", "ports", "window"),
+    [
+        pytest.param([WEB, PROBED], {8080}, (20, 100), id="the probe of one beside it fails after its end"),
+        pytest.param([WEB, {**PROBED, "lifecycle": sleep(70)}], {8080}, (70, 100), id="unless it ends later"),
+        pytest.param(
+            [WEB, {"name": "exporter", "ports": [{"containerPort": 9113}]}], {8080}, (70, 100),
+            id="one with another port and without a probe",
+        ),
+        pytest.param(
+            [{**WEB, "ports": None}, {"name": "exporter", "ports": [{"containerPort": 9113}]}], {8080}, (0, 100),
+            id="where no container declares the port, each may serve",
+        ),
+    ],
+)  # fmt: skip
+def test_the_containers_that_decide(
+    containers: list[dict[str, Any]], ports: set[int], window: tuple[int, int]
+) -> None:
+    made = msgspec.convert({"containers": containers, "terminationGracePeriodSeconds": 100}, PodSpec)
+    found = serving_window(made, {}, ports)
+    assert (found.least, found.most) == window
+    named = any("the readiness probe of container sync fails 20 to 30 s after" in why for why in found.because)
+    assert named == (window[0] == 20)
+
+
 def consumer(
     probe: Probe,
     family: str = "gke-l4",

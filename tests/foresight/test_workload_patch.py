@@ -235,6 +235,18 @@ def test_only_containers_with_a_port_get_a_hook() -> None:
     assert [each["name"] for each in spec["template"]["spec"]["containers"]] == ["c"]
 
 
+def test_containers_that_make_the_pod_unready_get_the_hook_too() -> None:
+    """And one that serves something else gets none."""
+    containers = [
+        {"name": "c", "ports": [{"containerPort": 8080}]},
+        {"name": "exporter", "ports": [{"containerPort": 9113}]},
+        {"name": "probed", "readinessProbe": {"periodSeconds": 5}},
+    ]
+    found = _behind(templated(pod={"containers": containers}))
+    spec = hand_over(found, [(consumer(HCNP), SLOW)], ports={8080}).spec("Deployment")
+    assert [each["name"] for each in spec["template"]["spec"]["containers"]] == ["c", "probed"]
+
+
 @pytest.mark.parametrize(
     "labels",
     [{**APP, "app.kubernetes.io/name": "contour"}, {"app": "envoy"}],

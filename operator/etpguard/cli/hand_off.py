@@ -10,6 +10,7 @@ from etpguard.cli.input.sources import Assessed
 from etpguard.foresight.absence import workloads_behind
 from etpguard.foresight.detection import timing_of
 from etpguard.foresight.hand_off import HandOff, hand_off, outruns, words
+from etpguard.foresight.hosts import target_ports
 from etpguard.foresight.pod_ends import first_window, forwards_to_terminating, ready_until_gone
 from etpguard.objects import Key, Service
 from etpguard.objects.pods import POD, Pod
@@ -26,7 +27,7 @@ def lines(assessed: Assessed, service: Service, assessment: Assessment) -> Itera
     if not pods:
         yield "  no Pod of it was read, so it is not known how its pods end"
         return
-    window, planes = first_window(pods), assessed.engine.planes
+    window, planes = first_window(pods, target_ports(service.key, assessed.loaded.picture)), assessed.engine.planes
     terminating, until_gone = forwards_to_terminating(planes), ready_until_gone(service, planes)
     ready = _min_ready_seconds(assessed, service)
     said: set[tuple[str, HandOff]] = set()

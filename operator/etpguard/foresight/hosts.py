@@ -32,6 +32,12 @@ def hosts_of(service: Key, picture: Picture) -> Hosts:
     return Hosts(of_pods, frozenset(fixed))
 
 
+def target_ports(service: Key, picture: Picture) -> frozenset[int]:
+    """The ports of the pods to which the Service leads."""
+    ports = (port for slice_ in picture.slices(service) for port in slice_.ports or ())
+    return frozenset(port.port for port in ports if port.port is not None)
+
+
 def pod_of(slice_: EndpointSlice, endpoint: Endpoint) -> Key | None:
     target = endpoint.target_ref
     if target is None or target.kind != "Pod" or not target.name:

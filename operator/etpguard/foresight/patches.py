@@ -22,6 +22,7 @@ from etpguard.foresight.apply import kinds_by_name
 from etpguard.foresight.behind import Behind, behind
 from etpguard.foresight.charts import Release
 from etpguard.foresight.detection import timing_of
+from etpguard.foresight.hosts import target_ports
 from etpguard.foresight.scheduling import Scheduling, Site
 from etpguard.foresight.workload_patch import WorkloadPatch, hand_over, spread, tolerate
 from etpguard.foresight.world import World
@@ -131,8 +132,9 @@ class _Maker:
         if change is WorkloadChange.SURGE:
             return WorkloadPatch(strategy=SURGING)
         if change is WorkloadChange.HAND_OVER:
+            ports = target_ports(self._service.key, self._picture)
             timings = [(each, timing_of(each, self._service, self._picture)) for each in self._consumers]
-            return hand_over(behind, timings, bool(self._service.spec.publish_not_ready_addresses))
+            return hand_over(behind, timings, bool(self._service.spec.publish_not_ready_addresses), ports)
         uncovered = self._picture.nodes.names(self._uncovered)
         if change is WorkloadChange.TOLERATE:
             return tolerate(behind, node_sites(self._picture), uncovered)

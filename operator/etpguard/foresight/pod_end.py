@@ -9,7 +9,7 @@ it stops to accept connections.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from etpguard.objects.arguments import last_value
@@ -33,22 +33,48 @@ class ServingWindow:
     """Whether the paths of its traffic are known to answer as before while it serves."""
 
 
-def serving_window(spec: PodSpec, labels: Mapping[str, str]) -> ServingWindow:
-    """The window of a pod: that of the container that ends first. Of an unknown program it begins at 0 and ends
-    with the grace period."""
+def serving_window(spec: PodSpec, labels: Mapping[str, str], ports: Set[int] = frozenset()) -> ServingWindow:
+    """The window of a pod whose Service leads to these ports: that of the first container that no longer serves or
+    makes the pod not Ready. Of an unknown program it begins at 0 and ends with the grace period."""
     grace = spec.termination_grace_period_seconds
     grace = DEFAULT_GRACE if grace is None else max(grace, 0)
-    windows = [_container(each, labels, grace) for each in _serving(spec.containers or ())]
+    containers = spec.containers or ()
+    serve = serving(containers, ports)
+    windows = [_container(each, labels, grace) for each in serve]
+    keeps = all(window.keeps_paths for window in windows)
+    windows += [
+        _beside(each, _container(each, labels, grace), grace)
+        for each in deciding(containers, ports)
+        if each not in serve
+    ]
     if not windows:
         return ServingWindow(0, grace, (f"its containers are not known; the grace period is {grace} s",), grace)
     first = min(windows, key=lambda window: (window.least, window.most))
-    keeps = all(window.keeps_paths for window in windows)
     return ServingWindow(min(w.least for w in windows), min(w.most for w in windows), first.because, grace, keeps)
 
 
-def _serving(containers: Sequence[PodContainer]) -> list[PodContainer]:
-    """The containers that may serve: those with a port, or all if none has one."""
-    return [each for each in containers if each.ports] or list(containers)
+def serving(containers: Sequence[PodContainer], ports: Set[int]) -> list[PodContainer]:
+    """The containers that may serve these ports: those that declare one of them, or all if none does. Where the
+    ports are not known, those that declare any."""
+    return [
+        each for each in containers if any(not ports or port.container_port in ports for port in each.ports or ())
+    ] or list(containers)
+
+
+def deciding(containers: Sequence[PodContainer], ports: Set[int]) -> list[PodContainer]:
+    """The containers that decide for how long the pod gets traffic: those that serve, and those with a readiness
+    probe."""
+    serve = serving(containers, ports)
+    return [each for each in containers if each in serve or each.readiness_probe]
+
+
+def _beside(container: PodContainer, own: ServingWindow, grace: int) -> ServingWindow:
+    """The window of a container that does not serve: the kubelet asks its readiness probe until the pod has ended,
+    and the probe begins to fail when the container ends."""
+    least, most = _readiness(container, 0)
+    fails = f"the readiness probe of container {container.name} fails {least} to {most} s after it has ended"
+    why = f"{fails}, and the pod is not Ready then"
+    return ServingWindow(min(own.least + least, grace), min(own.most + most, grace), (*own.because, why))
 
 
 def _container(container: PodContainer, labels: Mapping[str, str], grace: int) -> ServingWindow:

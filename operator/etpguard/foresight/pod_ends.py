@@ -21,7 +21,7 @@ from etpguard.foresight.alternatives import Alternative
 from etpguard.foresight.changes import By
 from etpguard.foresight.detection import NotKnown, Timing, timing_of
 from etpguard.foresight.hand_off import HandOff, Seam, hand_off, lost_node, outruns
-from etpguard.foresight.hosts import hosts_of
+from etpguard.foresight.hosts import hosts_of, target_ports
 from etpguard.foresight.pod_end import ServingWindow, serving_window
 from etpguard.foresight.pods import Pods
 from etpguard.foresight.world import World
@@ -155,7 +155,8 @@ class PodEnds:
         if not emptied:
             return
         ends = [pod for pod, node in hosts.items() if pod in keys and node in emptied]
-        window = _WITH_NODE if ending.with_node else self._window(ends)
+        ports = target_ports(service.key, self._world.picture)
+        window = _WITH_NODE if ending.with_node else self._window(ends, ports)
         table = self._world.picture.nodes
         planes = self._world.engine.planes
         terminating, until_gone = forwards_to_terminating(planes), ready_until_gone(service, planes)
@@ -195,10 +196,10 @@ class PodEnds:
                 ending.with_node,
             )
 
-    def _window(self, pods: Iterable[Key]) -> ServingWindow | None:
+    def _window(self, pods: Iterable[Key], ports: Set[int]) -> ServingWindow | None:
         seen = (self._pods.seen.get(key) for key in pods)
         known = [each.pod for each in seen if each is not None and each.pod is not None]
-        return first_window(known) if known else None
+        return first_window(known, ports) if known else None
 
 
 def _with_rollout(found: HandOff, timing: Timing | NotKnown, ending: Ending) -> HandOff:
@@ -260,9 +261,9 @@ def _heeds_taint(consumer: Consumer) -> bool:
     return rule is not None and any(each.key == AUTOSCALER_TAINT for each in rule.taints)
 
 
-def first_window(pods: Iterable[Pod]) -> ServingWindow:
-    """That of the pod that ends first, of at least one."""
-    windows = [serving_window(pod.spec, pod.labels) for pod in pods]
+def first_window(pods: Iterable[Pod], ports: Set[int]) -> ServingWindow:
+    """That of the pod that ends first, of at least one. `ports` are those to which the Service leads."""
+    windows = [serving_window(pod.spec, pod.labels, ports) for pod in pods]
     return min(windows, key=lambda window: (window.least, window.most))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from etpguard.foresight.absence import daemon_tolerations
 from etpguard.foresight.behind import Behind
 from etpguard.foresight.detection import NotKnown, Timing
 from etpguard.foresight.node_filters import UNSCHEDULABLE, affinity_admits, all_untolerated, unmet_selector
-from etpguard.foresight.pod_end import DEFAULT_GRACE, is_ingress_nginx
+from etpguard.foresight.pod_end import DEFAULT_GRACE, deciding, is_ingress_nginx
 from etpguard.foresight.scheduling import Scheduling, Site
 from etpguard.foresight.workloads import REVISION_LABEL
 from etpguard.objects.nodes import HOSTNAME_LABEL, Taint
@@ -123,10 +123,12 @@ def hand_over(
     behind: Behind,
     consumers: Iterable[tuple[Consumer, Timing | NotKnown]],
     publishes: bool = False,
+    ports: Set[int] = frozenset(),
 ) -> WorkloadPatch:
     """Pods that stay Ready and serve until the load balancers have stopped, where the check is the
     healthCheckNodePort; and rollouts that wait until new nodes get traffic. `publishes`: whether the Service has
-    publishNotReadyAddresses, with which the check may pass until the pod has ended."""
+    publishNotReadyAddresses, with which the check may pass until the pod has ended. `ports`: those of
+    the pods to which the Service leads."""
     pods = behind.controller.template.spec or PodSpec()
     delay = up = 0
     notes: list[str] = []
@@ -149,11 +151,11 @@ def hand_over(
                 notes.append(f"how long {where} sends on after its health check has failed is not known")
         elif isinstance(consumer.probe, OwnNodePort):
             notes.append(f"{where} checks the traffic port, which a preStop delay does not help")
-    hooks, grace = _delayed(pods, delay, behind) if delay else ({}, None)
+    hooks, grace = _delayed(pods, delay, behind, ports) if delay else ({}, None)
     if delay and not all(hooks):
         notes.append("the names of its containers are not known, so no preStop delay is set")
         hooks, grace = {}, None
-    if delay and (kept := _kept_hooks(pods, delay, behind)):
+    if delay and (kept := _kept_hooks(pods, delay, behind, ports)):
         notes += kept
         hooks, grace = {}, None
     has = behind.controller.spec.min_ready_seconds or 0
@@ -185,7 +187,7 @@ def _repelled(behind: Behind, site: Site) -> list[Taint]:
     return all_untolerated([*(pods.tolerations or ()), *by_itself], taints)
 
 
-def _delayed(pods: PodSpec, delay: int, behind: Behind) -> tuple[dict[str, Json], int | None]:
+def _delayed(pods: PodSpec, delay: int, behind: Behind, ports: Set[int]) -> tuple[dict[str, Json], int | None]:
     """preStop hooks by container, and the grace period that they need. An Envoy with a shutdown manager of Contour
     fails its readiness by a command of that container: it gets the delay as its argument (contour
     cmd/contour/shutdownmanager.go, `--drain-delay`)."""
@@ -195,18 +197,14 @@ def _delayed(pods: PodSpec, delay: int, behind: Behind) -> tuple[dict[str, Json]
     if any(each.name == "shutdown-manager" for each in containers) and _of_contour(behind):
         command = ["contour", "envoy", "shutdown", f"--drain-delay={delay}s"]
         return {"shutdown-manager": {"exec": {"command": command}}}, grace + delay
-    serving = _serving(containers)
+    serving = deciding(containers, ports)
     if all(_sleep(each) >= delay for each in serving):
         return {}, None
     drain = max(grace - max((_sleep(each) for each in serving), default=0), 1)
     return {each.name: _hook(each, delay) for each in serving}, max(grace, delay + drain)
 
 
-def _serving(containers: Sequence[PodContainer]) -> list[PodContainer]:
-    return [each for each in containers if each.ports] or list(containers)
-
-
-def _kept_hooks(pods: PodSpec, delay: int, behind: Behind) -> list[str]:
+def _kept_hooks(pods: PodSpec, delay: int, behind: Behind, ports: Set[int]) -> list[str]:
     """A sentence for each container with a hook that a sleep must not replace, because what it does is not known.
     /wait-shutdown of ingress-nginx sends SIGTERM at once, which the kubelet does after the sleep."""
     containers = pods.containers or ()
@@ -215,7 +213,7 @@ def _kept_hooks(pods: PodSpec, delay: int, behind: Behind) -> list[str]:
     return [
         f"container {each.name} has a preStop hook, which is kept, so no delay is set: let the hook last {delay} "
         "s before the program ends, within terminationGracePeriodSeconds"
-        for each in _serving(containers)
+        for each in deciding(containers, ports)
         if (hook := each.lifecycle and each.lifecycle.pre_stop) and hook.sleep is None
         if not (hook.waits_for_shutdown and is_ingress_nginx(each.program))
     ]
