@@ -22,13 +22,18 @@ Json = dict[str, Any]
 class Given:
     """One policy, with its status as the API server keeps it."""
 
-    def __init__(self) -> None:
+    def __init__(self, of_cluster_policies: bool = True) -> None:
         self.now = 1000.0
         self.version = 10
         self.policy: CoveragePolicy = policy()
         self.writes = 0
         self.statuses = PolicyStatuses(
-            Writer(FakeApi(self._answer), clock=lambda: self.now), 5, 0.01, lambda: self.now, lambda: NOW
+            Writer(FakeApi(self._answer), clock=lambda: self.now),
+            5,
+            0.01,
+            lambda: self.now,
+            lambda: NOW,
+            of_cluster_policies=of_cluster_policies,
         )
 
     def round(self) -> None:
@@ -60,6 +65,20 @@ def test_a_status_is_written_once() -> None:
     for _ in range(3):
         given.round()
     assert given.writes == 1
+
+
+def test_of_two_installations_neither_writes_the_status_of_a_policy_for_the_cluster(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    given = Given(of_cluster_policies=False)
+    given.round()
+    assert given.writes == 1, "of a policy for a namespace"
+    meta = msgspec.structs.replace(given.policy.metadata, namespace=None)
+    given.policy = msgspec.structs.replace(given.policy, metadata=meta, status=None)
+    for _ in range(3):
+        given.round()
+    assert given.writes == 1
+    assert len([r for r in caplog.records if "no status of a ClusterCoveragePolicy" in r.message]) == 1
 
 
 def test_another_release_that_words_it_differently_is_taken_over_from_without_a_write() -> None:

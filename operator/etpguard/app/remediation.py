@@ -85,6 +85,7 @@ def remediation_controller(
         clock=clock,
         wall=round_time,
         pacing=pacing,
+        of_cluster_policies=not (settings.scope.only and settings.second_installation == "allow"),
     )
 
 

@@ -42,7 +42,8 @@ _ROUND = "all Services"
 
 class RemediationController:
     """`stale` says why nothing may be written, None if it may. `term` counts how often this process became the
-    leader. `clock` is monotonic; the time of `wall` begins with each round."""
+    leader. `of_cluster_policies`: see `PolicyStatuses`. `clock` is monotonic; the time of `wall` begins with each
+    round."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class RemediationController:
         clock: Callable[[], float],
         wall: RoundTime,
         pacing: Pacing | None = None,
+        of_cluster_policies: bool = True,
     ) -> None:
         self._writer = writer
         self._reader = reader
@@ -76,7 +78,13 @@ class RemediationController:
         self._failed_rounds = 0
         self._settle = self._pacing.settle
         self._statuses = PolicyStatuses(
-            writer, self._pacing.status_interval, self._pacing.longest_turn, clock, wall, failures
+            writer,
+            self._pacing.status_interval,
+            self._pacing.longest_turn,
+            clock,
+            wall,
+            failures,
+            of_cluster_policies,
         )
         self._steps = StepRunner(gatherer, history, executor, failures, self._pacing, clock)
         self._woken = asyncio.Event()

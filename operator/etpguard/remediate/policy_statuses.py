@@ -33,7 +33,8 @@ class _Written(NamedTuple):
 
 class PolicyStatuses:
     """`interval`: seconds between two writes of one status. `longest_turn`: seconds that it holds the event loop.
-    `clock` is monotonic, `wall` since the epoch."""
+    `of_cluster_policies`: whether this operator writes those of ClusterCoveragePolicies. `clock` is monotonic,
+    `wall` since the epoch."""
 
     def __init__(
         self,
@@ -43,8 +44,11 @@ class PolicyStatuses:
         clock: Callable[[], float],
         wall: Callable[[], float],
         failures: Failures | None = None,
+        of_cluster_policies: bool = True,
     ) -> None:
         self._writer = writer
+        self._of_cluster_policies = of_cluster_policies
+        self._said = False
         self._interval = interval
         self._longest_turn = longest_turn
         self._clock = clock
@@ -67,7 +71,7 @@ class PolicyStatuses:
         turns = Turns(self._longest_turn, self._clock)
         for policy in round_.policies:
             await turns.pause()
-            if policy.deleting:
+            if policy.deleting or self._leaves(policy):
                 continue
             wanted = status.policy_status(policy, round_, decisions, self._wall())
             written = self._written.get(policy.uid)
@@ -95,6 +99,18 @@ class PolicyStatuses:
         self._written = {uid: written for uid, written in self._written.items() if uid in kept}
         self._wording.retain(kept)
         return min(waits, default=None)
+
+    def _leaves(self, policy: CoveragePolicy) -> bool:
+        """Whether the status belongs to no one: two operators would overwrite each other's counts without end."""
+        if self._of_cluster_policies or policy.metadata.namespace:
+            return False
+        if not self._said:
+            self._said = True
+            _log.warning(
+                "Two installations, each for its namespaces: no status of a ClusterCoveragePolicy is written",
+                extra=action_fields("patch"),
+            )
+        return True
 
     async def _write(self, policy: CoveragePolicy, wanted: Json, present: Json | None) -> int:
         """Returns the resourceVersion that the policy has then; 0 if it is gone or changed meanwhile."""
