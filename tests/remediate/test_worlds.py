@@ -478,6 +478,10 @@ def test_a_leader_whose_clock_is_ahead_is_killed_between_the_patch_and_its_recor
     assert record.phase == phase
     assert record.intents == intent.intents
     assert [revert.manager for revert in record.reverts] == reverts
+    assert record.message == (
+        f"{manager} wrote the Service after etpguard was interrupted at the change to Cluster: it restored Local, "
+        "or the change was never made"
+    )
 
 
 def test_a_record_of_a_later_version_is_left_alone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 from typing import Protocol
 
 from etpguard.assess import Reason
@@ -45,16 +46,27 @@ def remediation_rolled_back(*, service: Service, policy: PolicyRef | None, why: 
     )
 
 
-def rolled_back_by_user(*, service: Service, manager: str) -> Event:
+class Local(Enum):
+    """What another manager did to a Service that should have Cluster and has Local."""
+
+    RESTORED = "changed externalTrafficPolicy back to Local"
+    FOUND = (
+        "wrote the Service after etpguard was interrupted at the change to Cluster: it restored Local, or the "
+        "change was never made"
+    )
+    """An update renews the time of all fields of its manager, so nothing shows which of the two it is."""
+
+
+def rolled_back_by_user(*, service: Service, manager: str, did: Local) -> Event:
     note = (
-        f"{manager} changed externalTrafficPolicy back to Local; etpguard leaves the Service alone until the spec "
+        f"{manager} {did.value}; etpguard leaves the Service alone until the spec "
         "of a policy that selects it changes"
     )
     return _event(service, "RemediationRolledBack", note)
 
 
-def remediation_reverted(*, service: Service, manager: str) -> Event:
-    note = f"{manager} changed externalTrafficPolicy back to Local. {advice_against_reverts(manager)}"
+def remediation_reverted(*, service: Service, manager: str, did: Local) -> Event:
+    note = f"{manager} {did.value}. {advice_against_reverts(manager)}"
     return _event(service, "RemediationReverted", note, warning=True)
 
 

@@ -23,7 +23,7 @@ from etpguard.remediate import events, hold_off, patches, reasons
 from etpguard.remediate.current_service import CurrentService
 from etpguard.remediate.decide import Action, asked_by_a_person
 from etpguard.remediate.errors import Changed, Refused
-from etpguard.remediate.events import Announcer, Count
+from etpguard.remediate.events import Announcer, Count, Local
 from etpguard.remediate.facts import Case, reference
 from etpguard.remediate.governing import Governing
 from etpguard.remediate.intent import IntentRecorder, entered
@@ -132,22 +132,26 @@ class Rollback:
         last = setter(now.raw)
         manager = last.manager if last and last.manager != MANAGER else "an unknown manager"
         stamp = self._recorder.stamp()
+        did = Local.RESTORED if intent.phase != "Applying" else Local.FOUND
+        message = f"by {manager}" if did is Local.RESTORED else f"{manager} {did.value}"
         if action is Action.NOTE_USER_ROLLBACK:
             # The watch of the policies may be behind that of the Services.
             governing = (await self._reader.rules(now.service.key)).applied_to(case).governing
             held_for = hold_off.recorded(governing.policies if governing else ())
-            ended = entered(intent, "RolledBackByUser", stamp, f"by {manager}")
+            ended = entered(intent, "RolledBackByUser", stamp, message)
             await self._recorder.write(now, msgspec.structs.replace(ended, held_for=held_for))
             await self.hand_back(now.service.key, ROLLBACK_MANAGER)
             self._count("rollback", "by-user")
-            await self._announcer.announce(events.rolled_back_by_user(service=now.service, manager=manager))
+            await self._announcer.announce(
+                events.rolled_back_by_user(service=now.service, manager=manager, did=did)
+            )
             return "rolled back by a person"
         revert = Revert(stamp, manager)
-        ended = entered(intent, "Reverted", stamp, f"by {manager}")
+        ended = entered(intent, "Reverted", stamp, message)
         await self._recorder.write(now, msgspec.structs.replace(ended, reverts=(*intent.reverts, revert)[-KEPT:]))
         await self.hand_back(now.service.key)
         self._count("apply", "reverted")
-        await self._announcer.announce(events.remediation_reverted(service=now.service, manager=manager))
+        await self._announcer.announce(events.remediation_reverted(service=now.service, manager=manager, did=did))
         return f"reverted by {manager}"
 
     async def cancel(self, now: CurrentService, why: str) -> None:
