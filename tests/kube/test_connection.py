@@ -198,6 +198,24 @@ def test_kubeconfigs_that_cannot_be_used(tmp_path: Path, document: Any, expected
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "user",
+    [
+        pytest.param({"token": "s3cret\n"}, id="a token"),
+        pytest.param({"token": "s3cret\n folded"}, id="a token that would be a folded header"),
+        pytest.param({"tokenFile": "token"}, id="a token file"),
+        pytest.param({"exec": {"command": "./plugin.sh"}}, id="a plugin"),
+        pytest.param({"auth-provider": {"config": {"id-token": "s3cret\r"}}}, id="an auth-provider"),
+    ],
+)
+def test_a_token_that_no_header_can_hold_is_not_named(tmp_path: Path, user: Json) -> None:
+    (tmp_path / "token").write_text("s3cret\x00more\n")
+    plugin(tmp_path, f"cat <<'EOF'\n{credential(token='s3cret' + chr(10))}\nEOF")
+    with pytest.raises(BadKubeconfig, match="'c': the token contains a line feed or another control") as raised:
+        Connection(write(tmp_path / "k", config(user=user)))
+    assert "s3cret" not in str(raised.value)
+
+
 def test_no_kubeconfig(tmp_path: Path) -> None:
     with pytest.raises(BadKubeconfig, match="no such file"):
         Connection(tmp_path / "k")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import re
 import threading
 import time
 import weakref
@@ -36,6 +37,9 @@ class Impersonation(NamedTuple):
 
 
 NOBODY = Impersonation()
+
+_NOT_IN_A_HEADER = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+"""Go 1.25 net/http/transport.go roundTrip (httpguts.ValidHeaderFieldValue): kubectl refuses such a token too."""
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
@@ -105,7 +109,7 @@ class Connection:
                 ca_file=self._file("certificate-authority", cluster.certificate_authority, authority),
                 insecure=bool(cluster.insecure_skip_tls_verify),
                 tls_server_name=cluster.tls_server_name or "",
-                token=_token(user) or issued.token or _provided(user),
+                token=self._sendable(_token(user) or issued.token or _provided(user)),
                 username=user.username or "",
                 password=user.password or "",
                 certificate_file=self._file(
@@ -144,6 +148,14 @@ class Connection:
         if self._issued is None or self._issued.expired(self._wall()):
             self._issued = exec_plugin.run(user.exec, self.chosen.cluster)
         return self._issued
+
+    def _sendable(self, token: str) -> str:
+        """Clients name the whole value of a header that they refuse; the error here does not."""
+        if _NOT_IN_A_HEADER.search(token):
+            raise BadKubeconfig(
+                f"kubeconfig context {self.context!r}: the token contains a line feed or another control character"
+            )
+        return token
 
     def _data(self, what: str, encoded: str | None) -> bytes:
         try:
