@@ -138,6 +138,43 @@ def test_the_pause_after_a_round_leaves_time_for_others_and_is_not_endless(took:
     assert loop._remediator._settle == pytest.approx(pause)
 
 
+def test_a_standby_looks_after_a_change_and_once_it_leads() -> None:
+    """Not all the time: a round over a large cluster takes a while."""
+    loop = Loop(case(), "")
+    remediator: Any = loop._remediator
+    remediator._pacing = Pacing(settle=0.02, look_again=60.0)
+    closed: list[str | None] = ["not the leader"]
+    remediator._writer.closed = lambda: closed[0]
+    rounds = 0
+    plain = remediator._gatherer.steps
+
+    def steps(*args: Any) -> Generator[None, None, Round]:
+        nonlocal rounds
+        rounds += 1
+        return cast(Generator[None, None, Round], plain(*args))
+
+    remediator._gatherer.steps = steps
+
+    async def scene() -> None:
+        stop = asyncio.Event()
+        remediator._settle = 0.02
+        running = asyncio.create_task(remediator.run(stop))
+        await asyncio.sleep(0.5)
+        assert rounds == 1
+        remediator.offer({}, [])
+        await asyncio.sleep(0.3)
+        assert rounds == 2
+        assert not loop.tries
+        closed[0] = None
+        async with asyncio.timeout(30):
+            while not loop.tries:  # noqa: ASYNC110  polls what the code under test changes
+                await asyncio.sleep(0.02)
+        stop.set()
+        await running
+
+    asyncio.run(scene())
+
+
 def test_a_step_that_fails_as_nobody_foresaw_is_postponed_like_any_other_and_logged_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

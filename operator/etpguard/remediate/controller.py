@@ -143,7 +143,7 @@ class RemediationController:
         busy = turns.total()
         self._settle = self._rest(busy)
         if self._writer.closed() is not None:
-            return self._pacing.settle
+            return self._pacing.look_again
         if self._remembered_term != self._term():
             # Another leader may have acted since, so what is remembered no longer counts.
             term = self._term()
@@ -200,18 +200,20 @@ class RemediationController:
             return Decision(Action.NONE, reasons.UNDECIDABLE.because(str(error)))
 
     async def _sleep(self, stop: asyncio.Event, seconds: float) -> None:
-        """Sleep for `settle` at least; then until a change, the end, or the time at which the next round is
-        due."""
+        """Sleep for `settle` at least; then until a change, the end, the time at which the next round is due, or
+        until writes may start that might not before."""
+        closed = self._writer.closed() is not None
         stopping = asyncio.create_task(stop.wait())
         waking = asyncio.create_task(self._woken.wait())
         try:
             await asyncio.wait([stopping], timeout=max(min(seconds, self._pacing.settle), self._settle))
-            if not stop.is_set():
-                await asyncio.wait(
-                    [stopping, waking],
-                    timeout=max(0.0, seconds - self._settle),
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
+            left = max(0.0, seconds - self._settle)
+            while not stop.is_set():
+                step = min(left, self._pacing.settle) if closed else left
+                done, _ = await asyncio.wait([stopping, waking], timeout=step, return_when=asyncio.FIRST_COMPLETED)
+                left -= step
+                if done or left <= 0 or (closed and self._writer.closed() is None):
+                    break
         finally:
             for task in (stopping, waking):
                 task.cancel()
