@@ -133,7 +133,11 @@ def test_envoy_gateway_delays_the_failure_of_the_health_check() -> None:
             "envoyGateway": {
                 "envoyProxy": {
                     "provider": {"kubernetes": kubernetes},
-                    "shutdown": {"healthCheckFailureDelay": "65s"},
+                    "shutdown": {
+                        "healthCheckFailureDelay": "65s",
+                        "minDrainDuration": "65s",
+                        "drainTimeout": "125s",
+                    },
                 }
             }
         }

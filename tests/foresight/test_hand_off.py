@@ -48,6 +48,16 @@ ENVOY_GATEWAY = {"app.kubernetes.io/managed-by": "envoy-gateway"}
 CONTOUR = {"app.kubernetes.io/name": "contour", "app.kubernetes.io/component": "envoy"}
 
 
+def managed(*arguments: str) -> PodSpec:
+    """An Envoy with a shutdown manager."""
+    command = ["manager", "envoy", "shutdown", *arguments]
+    containers = [
+        {"name": "shutdown-manager", "lifecycle": {"preStop": {"exec": {"command": command}}}},
+        {"name": "envoy", "ports": [{"containerPort": 80}], "lifecycle": {"preStop": {"httpGet": {"path": "/"}}}},
+    ]
+    return msgspec.convert({"containers": containers, "terminationGracePeriodSeconds": 300}, PodSpec)
+
+
 @pytest.mark.parametrize(
     ("given_spec", "labels", "window"),
     [
@@ -73,6 +83,15 @@ CONTOUR = {"app.kubernetes.io/name": "contour", "app.kubernetes.io/component": "
         pytest.param(
             spec("envoyproxy/envoy", readinessProbe={"periodSeconds": 4}), CONTOUR, (0, 12), id="Contour"
         ),
+        pytest.param(managed("--drain-delay=45s"), CONTOUR, (45, 75), id="Contour with a delay"),
+        pytest.param(managed("--drain-delay", "1m30s"), {"app": "envoy"}, (90, 120), id="a delay in minutes"),
+        pytest.param(managed("--drain-delay=soon"), CONTOUR, (0, 30), id="a delay that is none"),
+        pytest.param(managed("--health-check-failure-delay=45s"), ENVOY_GATEWAY, (10, 75), id="and a short drain"),
+        pytest.param(
+            managed("--health-check-failure-delay=45s", "--min-drain-duration=50s"), ENVOY_GATEWAY, (45, 75),
+            id="Envoy Gateway with a delay",
+        ),
+        pytest.param(managed("--drain-delay=600s"), CONTOUR, (300, 300), id="the grace period ends it"),
         pytest.param(PodSpec(), {}, (0, 30), id="no container is known"),
     ],
 )  # fmt: skip

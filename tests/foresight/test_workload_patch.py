@@ -11,8 +11,11 @@ from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, PodTarge
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.probe import AnswersEverywhere, HealthCheckNodePort, OwnNodePort, Probe
 from etpguard.foresight.behind import Behind, behind
+from etpguard.foresight.charts import ENVOY_GATEWAY, workload_values
 from etpguard.foresight.detection import NotKnown, Timing
+from etpguard.foresight.hand_off import Seam, hand_off
 from etpguard.foresight.patches import node_sites
+from etpguard.foresight.pod_end import serving_window
 from etpguard.foresight.workload_patch import WorkloadPatch, hand_over, spread, tolerate
 from etpguard.objects import SERVICE
 from tests.foresight.clusters import APP, WEB, Json, deployment, node, picture_of, service, workload
@@ -264,6 +267,56 @@ def test_contour_delays_its_shutdown_manager(labels: Json) -> None:
     assert isinstance(found, Behind)
     hook = {"exec": {"command": ["contour", "envoy", "shutdown", "--drain-delay=15s"]}}
     assert late(found, consumer(HCNP)) == with_hook(hook, 315, "shutdown-manager")
+
+
+def envoy(command: list[str], labels: Json) -> Behind:
+    containers = [
+        {"name": "shutdown-manager", "lifecycle": {"preStop": {"exec": {"command": command}}}},
+        {"name": "envoy", "ports": [{"containerPort": 80}], "lifecycle": {"preStop": {"httpGet": {"path": "/"}}}},
+    ]
+    deployment = templated(pod={"containers": containers, "terminationGracePeriodSeconds": 300}, labels=labels)
+    picture, _ = picture_of([service(selector=labels), deployment])
+    known = picture.get(SERVICE, WEB)
+    assert known is not None
+    found = behind(known, picture)
+    assert isinstance(found, Behind)
+    return found
+
+
+def verdict_of(found: Behind) -> Seam:
+    template = found.controller.template
+    assert template.spec is not None
+    window = serving_window(template.spec, template.labels)
+    return hand_off(consumer(HCNP), SLOW, window, forwards_to_terminating=True).verdict
+
+
+def test_the_remedy_of_contour_is_seen() -> None:
+    labels = {**APP, "app.kubernetes.io/name": "contour", "app.kubernetes.io/component": "envoy"}
+    before = envoy(["contour", "envoy", "shutdown", "--drain-delay=5s"], labels)
+    assert verdict_of(before) is not Seam.SEAMLESS
+    spec = late(before, consumer(HCNP))["template"]["spec"]
+    assert spec["terminationGracePeriodSeconds"] == 310
+    (manager,) = spec["containers"]
+    after = envoy(manager["lifecycle"]["preStop"]["exec"]["command"], labels)
+    assert verdict_of(after) is Seam.SEAMLESS
+    assert late(after, consumer(HCNP)) == {"minReadySeconds": 10}, "no second delay"
+
+
+def test_the_remedy_of_envoy_gateway_is_seen() -> None:
+    labels = {**APP, "app.kubernetes.io/managed-by": "envoy-gateway"}
+    before = envoy(["envoy-gateway", "envoy", "shutdown"], labels)
+    assert verdict_of(before) is not Seam.SEAMLESS
+    patch = hand_over(before, [(consumer(HCNP), SLOW)])
+    assert patch.notes == ("no value sets minReadySeconds: let a patch in the EnvoyProxy set it to 10",)
+    values = workload_values(ENVOY_GATEWAY, patch, [])
+    assert values is not None
+    assert values["config"]["envoyGateway"]["envoyProxy"] == {
+        "shutdown": {"healthCheckFailureDelay": "15s", "minDrainDuration": "15s", "drainTimeout": "75s"}
+    }
+    flags = ["--health-check-failure-delay=15s", "--drain-timeout=75s", "--min-drain-duration=15s"]
+    after = envoy(["envoy-gateway", "envoy", "shutdown", *flags], labels)
+    assert verdict_of(after) is Seam.SEAMLESS
+    assert hand_over(after, [(consumer(HCNP), SLOW)]).empty
 
 
 def test_a_shutdown_manager_of_another_project_is_a_container_like_any() -> None:

@@ -199,7 +199,12 @@ def workload_values(chart: Chart, patch: WorkloadPatch, other_constraints: list[
     ]
     if chart is ENVOY_GATEWAY:
         seconds = [hook["sleep"]["seconds"] for hook in patch.hooks.values() if "sleep" in hook]
-        wanted.append((f"{_PROXY}.shutdown.healthCheckFailureDelay", f"{max(seconds)}s" if seconds else None))
+        if seconds:
+            # Envoy may end after minDrainDuration, and has drained after drainTimeout: 10 s and 60 s by default.
+            delay = max(seconds)
+            wanted.append((f"{_PROXY}.shutdown.healthCheckFailureDelay", f"{delay}s"))
+            wanted.append((f"{_PROXY}.shutdown.minDrainDuration", f"{max(delay, 10)}s"))
+            wanted.append((f"{_PROXY}.shutdown.drainTimeout", f"{delay + 60}s"))
     else:
         wanted.append((chart.grace, patch.grace))
         hooks = list(patch.hooks.values())

@@ -9,13 +9,16 @@ it stops to accept connections.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from etpguard.objects.arguments import last_value
 from etpguard.objects.pods import Handler, PodContainer, PodSpec
 
 DEFAULT_GRACE = 30
+_DURATION = re.compile(r"(?:([\d.]{1,6})h)?(?:([\d.]{1,6})m)?(?:([\d.]{1,6})s)?", re.ASCII)
 _PERIOD, _FAILURES = 10, 3
 """Of a readiness probe, by default: core/v1 Probe."""
 
@@ -39,11 +42,12 @@ def serving_window(spec: PodSpec, labels: Mapping[str, str], ports: Set[int] = f
     grace = spec.termination_grace_period_seconds
     grace = DEFAULT_GRACE if grace is None else max(grace, 0)
     containers = spec.containers or ()
+    drain = drain_of(spec, labels)
     serve = serving(containers, ports)
-    windows = [_container(each, labels, grace) for each in serve]
+    windows = [_container(each, labels, grace, drain) for each in serve]
     keeps = all(window.keeps_paths for window in windows)
     windows += [
-        _beside(each, _container(each, labels, grace), grace)
+        _beside(each, _container(each, labels, grace, drain), grace)
         for each in deciding(containers, ports)
         if each not in serve
     ]
@@ -77,7 +81,9 @@ def _beside(container: PodContainer, own: ServingWindow, grace: int) -> ServingW
     return ServingWindow(min(own.least + least, grace), min(own.most + most, grace), (*own.because, why))
 
 
-def _container(container: PodContainer, labels: Mapping[str, str], grace: int) -> ServingWindow:
+def _container(
+    container: PodContainer, labels: Mapping[str, str], grace: int, drain: Drain | None
+) -> ServingWindow:
     hook = container.lifecycle and container.lifecycle.pre_stop
     delay = min(hook.sleep.seconds, grace) if hook and hook.sleep else 0
     because = [f"a preStop sleep of {delay} s"] if delay else []
@@ -91,14 +97,14 @@ def _container(container: PodContainer, labels: Mapping[str, str], grace: int) -
             f"after its deletion, and --shutdown-grace-period lets it close its listeners after {stays} s"
         ]
         return ServingWindow(min(stays, fails[0]), min(stays, fails[1]), tuple(because), keeps_paths=True)
-    if _fails_readiness(labels):
-        fails = _readiness(container, delay)
-        name = labels.get("app.kubernetes.io/name") or labels.get("app.kubernetes.io/managed-by")
+    if drain is not None:
+        stays = delay if drain.manager is None else drain.serves
+        fails = _readiness(container, delay if drain.manager is None else drain.delay)
         because += [
-            f"the Envoy of {name} fails its readiness at shutdown, so the pod is not Ready {fails[0]} to "
+            f"the Envoy of {drain.of} fails its readiness at shutdown, so the pod is not Ready {fails[0]} to "
             f"{fails[1]} s after its deletion"
         ]
-        return ServingWindow(delay, min(fails[1], grace), tuple(because))
+        return ServingWindow(min(stays, grace), min(fails[1], grace), tuple(because))
     if hook and hook.sleep is None:
         return _unknown(container, grace, hook)
     because += [f"the grace period of {grace} s", "how its program ends is not known"]
@@ -121,15 +127,42 @@ def is_ingress_nginx(image: str) -> bool:
     )
 
 
-def _fails_readiness(labels: Mapping[str, str]) -> bool:
-    """The Envoys of Envoy Gateway d32f2829 and of Contour: their shutdown managers post `healthcheck/fail` at
-    once."""
-    gateway = labels.get("app.kubernetes.io/managed-by") == "envoy-gateway"
-    contour = labels.get("app.kubernetes.io/name") == "contour" and "envoy" in (
-        labels.get("app.kubernetes.io/component"),
-        labels.get("app"),
-    )
-    return gateway or contour
+class Drain(NamedTuple):
+    """How an Envoy of Contour or Envoy Gateway ends."""
+
+    of: str
+    manager: str | None
+    """The name of the container that posts `healthcheck/fail`; None if it is not known."""
+    delay: int
+    """The seconds until it does."""
+    serves: int
+    """The seconds for which Envoy surely serves."""
+
+
+CONTOUR, ENVOY_GATEWAY = "contour", "envoy-gateway"
+_MANAGER = "shutdown-manager"
+_MIN_DRAIN = 10
+
+
+def drain_of(spec: PodSpec, labels: Mapping[str, str]) -> Drain | None:
+    """That of a pod of these labels; None for another program. The shutdown manager of Contour
+    (cmd/contour/shutdownmanager.go) waits for `--drain-delay` before anything else. That of Envoy Gateway
+    (internal/cmd/envoy.go) waits for `--health-check-failure-delay`, and may let Envoy end after
+    `--min-drain-duration`."""
+    manager = next((each for each in spec.containers or () if each.name == _MANAGER), None)
+    hook = manager and manager.lifecycle and manager.lifecycle.pre_stop
+    command = (hook and hook.exec and hook.exec.command) or ()
+    name = manager.name if manager else None
+    if labels.get("app.kubernetes.io/managed-by") == ENVOY_GATEWAY:
+        delay = _seconds(last_value(command, "health-check-failure-delay"))
+        kept = last_value(command, "min-drain-duration")
+        return Drain(ENVOY_GATEWAY, name, delay, min(delay, _MIN_DRAIN if kept is None else _seconds(kept)))
+    contour = labels.get("app.kubernetes.io/name") == CONTOUR
+    envoy = "envoy" in (labels.get("app.kubernetes.io/component"), labels.get("app"))
+    if (contour and envoy) or (manager is not None and (contour or labels.get("app") == "envoy")):
+        delay = _seconds(last_value(command, "drain-delay"))
+        return Drain(CONTOUR, name, delay, delay)
+    return None
 
 
 def _readiness(container: PodContainer, delay: int) -> tuple[int, int]:
@@ -138,6 +171,13 @@ def _readiness(container: PodContainer, delay: int) -> tuple[int, int]:
     period = (probe and probe.period_seconds) or _PERIOD
     failures = (probe and probe.failure_threshold) or _FAILURES
     return delay + (failures - 1) * period, delay + failures * period
+
+
+def _seconds(text: str | None) -> int:
+    """The whole seconds of a duration as Go writes it; 0 for another text."""
+    found = _DURATION.fullmatch(text or "")
+    hours, minutes, seconds = (float(part or 0) for part in found.groups()) if found else (0, 0, 0)
+    return int(hours * 3600 + minutes * 60 + seconds)
 
 
 def _whole(text: str | None) -> int:

@@ -15,7 +15,7 @@ from etpguard.foresight.absence import daemon_tolerations
 from etpguard.foresight.behind import Behind
 from etpguard.foresight.detection import NotKnown, Timing
 from etpguard.foresight.node_filters import UNSCHEDULABLE, affinity_admits, all_untolerated, unmet_selector
-from etpguard.foresight.pod_end import DEFAULT_GRACE, deciding, is_ingress_nginx
+from etpguard.foresight.pod_end import DEFAULT_GRACE, ENVOY_GATEWAY, deciding, drain_of, is_ingress_nginx
 from etpguard.foresight.scheduling import Scheduling, Site
 from etpguard.foresight.workloads import REVISION_LABEL
 from etpguard.objects.nodes import HOSTNAME_LABEL, Taint
@@ -160,6 +160,9 @@ def hand_over(
         hooks, grace = {}, None
     has = behind.controller.spec.min_ready_seconds or 0
     min_ready = up if up > has else None
+    if min_ready and (drain := drain_of(pods, behind.controller.template.labels)) and drain.of == ENVOY_GATEWAY:
+        notes.append(f"no value sets minReadySeconds: let a patch in the EnvoyProxy set it to {min_ready}")
+        min_ready = None
     parts = []
     if hooks:
         parts.append(f"serves for {delay} s after the deletion of a pod")
@@ -188,27 +191,33 @@ def _repelled(behind: Behind, site: Site) -> list[Taint]:
 
 
 def _delayed(pods: PodSpec, delay: int, behind: Behind, ports: Set[int]) -> tuple[dict[str, Json], int | None]:
-    """preStop hooks by container, and the grace period that they need. An Envoy with a shutdown manager of Contour
-    fails its readiness by a command of that container: it gets the delay as its argument (contour
-    cmd/contour/shutdownmanager.go, `--drain-delay`)."""
+    """preStop hooks by container, and the grace period that they need. An Envoy with a shutdown manager fails its
+    readiness by a command of that container. That of Contour gets the delay as its argument; the hook of one of
+    Envoy Gateway stands for the values of its EnvoyProxy."""
     containers = pods.containers or ()
     given = pods.termination_grace_period_seconds
     grace = DEFAULT_GRACE if given is None else given
-    if any(each.name == "shutdown-manager" for each in containers) and _of_contour(behind):
+    drain = drain_of(pods, behind.controller.template.labels)
+    if drain is not None and drain.manager is not None:
+        if drain.serves >= delay:
+            return {}, None
+        if drain.of == ENVOY_GATEWAY:
+            return {drain.manager: {"sleep": {"seconds": delay}}}, None
         command = ["contour", "envoy", "shutdown", f"--drain-delay={delay}s"]
-        return {"shutdown-manager": {"exec": {"command": command}}}, grace + delay
+        return {drain.manager: {"exec": {"command": command}}}, grace + delay - drain.delay
     serving = deciding(containers, ports)
     if all(_sleep(each) >= delay for each in serving):
         return {}, None
-    drain = max(grace - max((_sleep(each) for each in serving), default=0), 1)
-    return {each.name: _hook(each, delay) for each in serving}, max(grace, delay + drain)
+    rest = max(grace - max((_sleep(each) for each in serving), default=0), 1)
+    return {each.name: _hook(each, delay) for each in serving}, max(grace, delay + rest)
 
 
 def _kept_hooks(pods: PodSpec, delay: int, behind: Behind, ports: Set[int]) -> list[str]:
     """A sentence for each container with a hook that a sleep must not replace, because what it does is not known.
     /wait-shutdown of ingress-nginx sends SIGTERM at once, which the kubelet does after the sleep."""
     containers = pods.containers or ()
-    if any(each.name == "shutdown-manager" for each in containers) and _of_contour(behind):
+    drain = drain_of(pods, behind.controller.template.labels)
+    if drain is not None and drain.manager is not None:
         return []
     return [
         f"container {each.name} has a preStop hook, which is kept, so no delay is set: let the hook last {delay} "
@@ -217,11 +226,6 @@ def _kept_hooks(pods: PodSpec, delay: int, behind: Behind, ports: Set[int]) -> l
         if (hook := each.lifecycle and each.lifecycle.pre_stop) and hook.sleep is None
         if not (hook.waits_for_shutdown and is_ingress_nginx(each.program))
     ]
-
-
-def _of_contour(behind: Behind) -> bool:
-    labels = behind.controller.template.labels
-    return labels.get("app.kubernetes.io/name") == "contour" or labels.get("app") == "envoy"
 
 
 def _sleep(container: PodContainer) -> int:

@@ -84,14 +84,19 @@ WAIT_SHUTDOWN = ["/wait-shutdown"]
 """The preStop command of ingress-nginx."""
 
 
+DRAIN_ARGUMENTS = ("drain-delay", "health-check-failure-delay", "min-drain-duration")
+"""Arguments of the shutdown managers of Contour and Envoy Gateway, without their dashes."""
+
+
 class Command(Shape, frozen=True):
-    """Only `WAIT_SHUTDOWN` is kept."""
+    """Only `WAIT_SHUTDOWN` and the arguments in `DRAIN_ARGUMENTS` are kept."""
 
     command: list[str] | None = None
 
     def __post_init__(self) -> None:
         if self.command != WAIT_SHUTDOWN:
-            msgspec.structs.force_setattr(self, "command", None)
+            kept = kept_arguments(self.command or (), DRAIN_ARGUMENTS) or None
+            msgspec.structs.force_setattr(self, "command", kept)
 
 
 class Handler(Shape, frozen=True):
