@@ -1,4 +1,5 @@
-"""An operator of the tree before takes over from one of this tree, and back, and writes nothing but its Lease."""
+"""An operator of the tree before takes over from one of this tree, and back, and writes nothing but its Lease, and
+Events whose notes have other words now."""
 
 from __future__ import annotations
 
@@ -91,9 +92,10 @@ def _add_web(scene: Scene) -> None:
     scene.create(service)
 
 
-def test_this_tree_takes_over_and_hands_back_without_a_write(
+def test_this_tree_takes_over_and_hands_back_with_nothing_but_new_notes(
     trees: dict[str, Tree], scene: Scene, tmp_path: Path
 ) -> None:
+    """The note of an Event is its identity, and has had other words since: one new Event for each object, once."""
     cluster = scene.cluster
     with running(trees["before"], cluster, NAMESPACE, tmp_path / "first.log") as leader:
         leader.wait_leading()
@@ -105,7 +107,13 @@ def test_this_tree_takes_over_and_hands_back_without_a_write(
         assert _stored(scene) == set(SNAPSHOT[STORED])
         with running(trees["after"], cluster, NAMESPACE, tmp_path / "second.log") as standby:
             leader.process.stop()
-            assert _written_while_it_leads(standby, cluster, since) == {}
+            written = _written_while_it_leads(standby, cluster, since)
+            assert set(written) == {"events"}, written
+            assert all(line.startswith("after: create ") for line in written["events"]), written
+            bodies = [json.loads(line.partition("fieldManager=etpguard: ")[2]) for line in written["events"]]
+            objects = {(body["regarding"]["kind"], body["regarding"]["name"]) for body in bodies}
+            assert len(objects) == len(bodies)
+            since = _quiet(cluster)
             with running(trees["before"], cluster, NAMESPACE, tmp_path / "again.log") as again:
                 standby.process.stop()
                 assert _written_while_it_leads(again, cluster, since) == {}
