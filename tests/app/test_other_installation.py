@@ -102,6 +102,44 @@ async def until(condition: Callable[[], bool]) -> None:
         await asyncio.sleep(0.02)
 
 
+def foreign(**spec: Any) -> dict[str, Any]:
+    metadata = {"name": "etpguard", "namespace": "team-a", "uid": "l", "resourceVersion": "1"}
+    return {"metadata": metadata, "spec": {"holderIdentity": "x", **spec}}
+
+
+def alone(lease: dict[str, Any]) -> tuple[bool, float, str, str]:
+    """Whether another installation is found to lead beside this static Lease, after how many seconds, and what the
+    problem was meanwhile and afterwards."""
+    now, problems = 0.0, []
+    api = FakeApi(lambda call: ok({"metadata": {"resourceVersion": "9"}, "items": [lease]}))
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now
+        problems.append(other.problem)
+        now += seconds
+        assert now < 90
+
+    other = OtherInstallation(Writer(api), Key("etpguard-system", "etpguard"), clock=lambda: now, sleep=sleep)
+    found = asyncio.run(other.leads())
+    return found, now, problems[0], other.problem
+
+
+def test_a_lease_that_nobody_renews_counts_for_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    found, took, meanwhile, afterwards = alone(foreign(leaseDurationSeconds=2**31 - 1))
+    assert (found, afterwards) == (False, "")
+    assert 60 < took < 70
+    assert "x holds Lease team-a/etpguard" in meanwhile
+    assert meanwhile in caplog.text
+
+
+def test_the_holder_of_a_foreign_lease_is_one_short_word() -> None:
+    meanwhile = alone(foreign(holderIdentity="x\n\u202e" + "y" * 50_000))[2]
+    assert meanwhile.startswith("x\\n\\u202eyyy")
+    assert meanwhile.isprintable()
+    assert len(meanwhile) < 300
+
+
 def test_of_two_that_start_at_the_same_time_one_leads_in_the_end(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     leases = Leases()

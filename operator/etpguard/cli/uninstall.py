@@ -106,10 +106,12 @@ class Uninstall:
             held = await watch.look()
             if self._options.force:
                 for lease in held:
-                    _say(f"{lease.holder} holds Lease {lease.key}: a running operator writes everything again")
+                    holds = f"{lease.shown_holder} holds Lease {lease.key}"
+                    _say(f"{holds}: a running operator writes everything again")
                 return
             if held:
-                _say(f"waiting to see if a Lease is renewed: {', '.join(f'{e.key} of {e.holder}' for e in held)}")
+                names = ", ".join(f"{each.key} of {each.shown_holder}" for each in held)
+                _say(f"waiting to see if a Lease is renewed: {names}")
             alive = await watch.renewed()
         except ApiError as error:
             if self._options.force:
@@ -178,7 +180,7 @@ def left_behind(services: Listing[Service], reports: Listing[ServiceCoverage]) -
 
 def _at_work(lease: Lease) -> Failure:
     return Failure(
-        f"{lease.holder} holds Lease {lease.key}: an operator runs and would write everything again. "
+        f"{lease.shown_holder} holds Lease {lease.key}: an operator runs and would write everything again. "
         "Scale its Deployment to 0 first, or use --force"
     )
 

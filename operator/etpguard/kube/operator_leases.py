@@ -15,6 +15,9 @@ POLL_SECONDS = 1.0
 STANDBY_SECONDS = 2 * 1.1 + POLL_SECONDS
 """Seconds after a Lease was released or has expired within which a standby may still acquire it. A standby looks
 at least every 1.1 s (etpguard.kube.lease), one of its looks may fail, and then this command has to look."""
+LONGEST_SECONDS = 60
+"""Seconds that a Lease is waited for, however long it is valid. Its holder renews it every 2 s. Everybody who may
+write a Lease of this name in a namespace chooses its duration."""
 
 
 async def leases(writer: Writer, name: str) -> list[Lease]:
@@ -65,7 +68,8 @@ class LeaseWatch:
         """Look until a Lease is renewed or taken, and return it.
 
         Returns None when no Lease has changed for long enough, by the local clock: a running operator renews its
-        Lease within seconds. Raises ApiError.
+        Lease within seconds. This takes at most LONGEST_SECONDS and a standby's time while none is written. Raises
+        ApiError.
         """
         while self._in_doubt():
             await self._sleep(POLL_SECONDS)
@@ -76,6 +80,6 @@ class LeaseWatch:
     def _in_doubt(self) -> bool:
         now = self._clock()
         return any(
-            now < self._since[uid] + (lease.seconds if lease.holder else 0) + STANDBY_SECONDS
+            now < self._since[uid] + (min(lease.seconds, LONGEST_SECONDS) if lease.holder else 0) + STANDBY_SECONDS
             for uid, lease in self._seen.items()
         )

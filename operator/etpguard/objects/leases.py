@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from etpguard.objects.kinds import Kind
 from etpguard.objects.records import Record, Shape
+from etpguard.objects.text import harmless
 
 _DEFAULT_SECONDS = 15
 """The lease duration of client-go, for a Lease that names none."""
+_LONGEST_HOLDER = 128
+"""Characters of a holder in a message. The API server bounds neither its length nor its characters."""
 
 
 class LeaseSpec(Shape, frozen=True):
@@ -23,6 +26,12 @@ class Lease(Record, frozen=True):
     def holder(self) -> str:
         """The identity of the holder; "" once an operator that ended has released the Lease."""
         return (self.spec and self.spec.holder_identity) or ""
+
+    @property
+    def shown_holder(self) -> str:
+        """The holder in a message: whoever may write Leases chose its text."""
+        shown = harmless(self.holder[:_LONGEST_HOLDER])
+        return shown if len(self.holder) <= _LONGEST_HOLDER else f"{shown}…"
 
     @property
     def seconds(self) -> int:
