@@ -12,12 +12,13 @@ from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, NoneHeal
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.node_states import Frontend, PortState, Uncertain
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY, Outcome, Reason, Verdict
-from etpguard.assess.probe import HealthCheckNodePort, NotModelled, Probe
+from etpguard.assess.probe import HealthCheckNodePort, NotModelled, PassesNowhere, Probe
 from etpguard.assess.resilience import MinimumHealthy
 from etpguard.assess.verdict_rules import (
     LISTEN,
     agreed,
     as_far_as_known,
+    covered_but_never_healthy,
     frontend,
     has_no_address,
     node_port_limits,
@@ -129,6 +130,28 @@ def test_few_healthy_targets(given: Verdict, fields: dict[str, Any], expected: s
     assert (unknown.code if unknown else found.outcome.name) == expected
     if fields == HALF:
         assert found.special == TOO_FEW_HEALTHY
+
+
+ALL_FORWARD = Verdict(Outcome.Covered, 0b111, 0)
+NEVER = PassesNowhere("it gets a header")
+
+
+@pytest.mark.parametrize(
+    ("given", "probe", "none_healthy", "unknown"),
+    [
+        pytest.param(ALL_FORWARD, NEVER, NoneHealthy.SENDS_TO_NONE, True, id="sends to none"),
+        pytest.param(ALL_FORWARD, NEVER, NoneHealthy.NOT_KNOWN, True, id="not known what it does"),
+        pytest.param(ALL_FORWARD, NEVER, NoneHealthy.SENDS_TO_ALL, False, id="fails open, and all forward"),
+        pytest.param(ALL_FORWARD, OWN_PORT, NoneHealthy.SENDS_TO_NONE, False, id="the check may pass"),
+        pytest.param(SOME, NEVER, NoneHealthy.SENDS_TO_NONE, False, id="not covered"),
+    ],
+)
+def test_covered_with_a_check_that_never_passes(
+    given: Verdict, probe: Probe, none_healthy: NoneHealthy, unknown: bool
+) -> None:
+    made = replace(consumer(), targets=NodeTargets(NodeRule(), HealthCheck(probe), none_healthy=none_healthy))
+    found = covered_but_never_healthy(given, made)
+    assert (found is not None and found.code == "NoneHealthyNotKnown") is unknown
 
 
 @pytest.mark.parametrize(

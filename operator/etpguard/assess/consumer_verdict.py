@@ -34,6 +34,7 @@ from etpguard.assess.unreadable_nodes import UnreadableNodes
 from etpguard.assess.verdict_rules import (
     agreed,
     as_far_as_known,
+    covered_but_never_healthy,
     frontend,
     no_endpoints,
     routed_around,
@@ -168,6 +169,7 @@ class ConsumerJudge:
         verdict = through_consumer(eligible, forwarding, state.usable, sees)
         if isinstance(consumer.targets, NodeTargets):
             verdict, unknown = with_too_few_healthy(verdict, consumer.targets, sees, self._eligible.zones)
+            unknown = unknown or covered_but_never_healthy(verdict, consumer)
             if unknown:
                 return ConsumerVerdict(consumer, Outcome.Unknown, unknown, eligible, uncovered, unused)
         reason = no_endpoints(state) if verdict.outcome is Outcome.NoEndpoints else _REASONS[verdict.code]

@@ -11,7 +11,7 @@ from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
 from etpguard.assess.consumers.targets import NodeTargets, NoneHealthy, Otherwise, PodTargets
 from etpguard.assess.node_states import Frontend, PortState
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY, Outcome, Reason, Verdict
-from etpguard.assess.probe import HealthCheckNodePort, NotModelled
+from etpguard.assess.probe import HealthCheckNodePort, NotModelled, PassesNowhere
 from etpguard.assess.resilience import Zones
 from etpguard.objects import IPFamily, Service
 
@@ -163,6 +163,21 @@ def with_too_few_healthy(
                 return verdict, targets.other_targets
             return verdict._replace(outcome=Outcome.Blackhole, special=TOO_FEW_HEALTHY), None
     return verdict, None
+
+
+def covered_but_never_healthy(verdict: Verdict, consumer: Consumer) -> Reason | None:
+    """Why the outcome is not known where every target forwards, but the health check can pass on none; None if it
+    is. A load balancer that then sends to all targets loses nothing."""
+    probe, targets = consumer.probe, consumer.targets
+    if verdict.outcome is not Outcome.Covered or not isinstance(probe, PassesNowhere):
+        return None
+    if isinstance(targets, NodeTargets) and targets.none_healthy is NoneHealthy.SENDS_TO_ALL:
+        return None
+    return Reason(
+        "NoneHealthyNotKnown",
+        f"every target forwards, but the health check can pass on none: {probe.detail}. The load balancer may "
+        "then send to none. Look at the health of the targets in the load balancer",
+    )
 
 
 def no_endpoints(state: PortState) -> Reason:
