@@ -55,7 +55,7 @@ def test_the_tutorial(tmp_path: Path) -> None:
         assert "exit code 1" in found
         assert "health check: HTTP /healthz on port 10256" in results["etpguard explain shop/web"]
         preview = results["kubectl apply --server-side -f crds/"]
-        assert re.search(r"^shop/web +Blackhole +CoveragePolicy shop/tutorial +try ", preview, re.MULTILINE)
+        assert re.search(r"^shop/web +Blackhole +CoveragePolicy shop/tutorial +dry run ", preview, re.MULTILINE)
         assert "after 5 s" in preview
         assert (
             "TrafficBlackhole" in results["until kubectl get cov -n shop web > /dev/null 2>&1; do sleep 1; done"]
