@@ -72,6 +72,38 @@ def times(found: Timing | NotKnown) -> tuple[int, int, int, int | None]:
     return (*found.stops, found.unanswered, found.starts)
 
 
+NLB_ATTRIBUTES = "service.beta.kubernetes.io/aws-load-balancer-target-group-attributes"
+CUTS = "target_health_state.unhealthy.connection_termination.enabled"
+
+
+@pytest.mark.parametrize(
+    ("family", "controller", "annotations", "cuts"),
+    [
+        pytest.param("aws-load-balancer-controller", "c", {}, True, id="by default"),
+        pytest.param("aws-load-balancer-controller", "c", {NLB_ATTRIBUTES: f"a=b,{CUTS}=false"}, False, id="off"),
+        pytest.param(
+            "aws-load-balancer-controller",
+            "c",
+            {NLB_ATTRIBUTES: f"{CUTS}=false", f"{NLB_ATTRIBUTES}.80": f"{CUTS}=true"},
+            True,
+            id="of the port",
+        ),
+        pytest.param("aws-cloud-provider", "cloud-provider/aws-nlb", {}, True, id="the cloud provider"),
+        pytest.param("aws-cloud-provider", "cloud-provider/aws-clb", {}, False, id="a Classic Load Balancer"),
+    ],
+)
+def test_an_nlb_resets_the_connections_of_unhealthy_targets(
+    family: str, controller: str, annotations: dict[str, str], cuts: bool
+) -> None:
+    found = of(family, annotations, controller=controller)
+    assert isinstance(found, Timing)
+    assert bool(found.cuts) is cuts
+    udp = [{"name": "http", "port": 80, "nodePort": 30080, "protocol": "UDP"}]
+    found = of(family, annotations, controller=controller, ports=udp)
+    assert isinstance(found, Timing)
+    assert not found.cuts
+
+
 def ingress(**annotations: str) -> Json:
     return {
         "apiVersion": "networking.k8s.io/v1",

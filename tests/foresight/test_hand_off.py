@@ -316,6 +316,17 @@ def test_a_service_that_publishes_pods_that_are_not_ready(
     assert own.seconds == (3, 13), "the traffic port fails with the program"
 
 
+def test_a_load_balancer_that_resets_open_connections_is_never_seamless() -> None:
+    timing = Timing(GKE.stops, GKE.unanswered, GKE.starts, cuts="a setting")
+    found = hand_off(consumer(HCNP), timing, window(600, 600), forwards_to_terminating=True)
+    assert (found.verdict, found.seconds) == (Seam.UNKNOWN, (0, 0))
+    assert found.because[0].startswith("no new connection is lost")
+    lossy = hand_off(consumer(HCNP), timing, window(0, 0), forwards_to_terminating=True)
+    assert (lossy.verdict, lossy.seconds) == (Seam.LOSSY, (3, 14))
+    for each in (found, lossy):
+        assert "it resets open connections then: a setting, on by default" in each.because
+
+
 def test_a_lag_that_is_not_known_is_never_seamless() -> None:
     timing = Timing.of(3, 1, 2, 1, lag=None)
     found = hand_off(consumer(HCNP), timing, window(600, 600), forwards_to_terminating=True)

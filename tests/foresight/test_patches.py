@@ -117,8 +117,12 @@ def test_a_workload_that_has_the_settings() -> None:
     found = way([*made, ready, deployment(1)[1]], "Leave it as it is")
     assert found.documents == ()
     assert "Ingress shop/web checks the traffic port, which a preStop delay does not help" in found.notes
-    nlb = [each for each in load_balancer() if each["kind"] != "Deployment"]
-    assert way([*nlb, ready], "Leave it as it is").notes == ("Deployment shop/web has these settings already",)
+    for value, note in (("false", "has these settings already"), ("true", "resets open connections")):
+        cuts = f"target_health_state.unhealthy.connection_termination.enabled={value}"
+        attributes = {"service.beta.kubernetes.io/aws-load-balancer-target-group-attributes": cuts}
+        nlb = [each for each in load_balancer(attributes) if each["kind"] != "Deployment"]
+        (only,) = way([*nlb, ready], "Leave it as it is").notes
+        assert note in only
 
 
 def test_labels_that_people_must_set_first_are_no_patch() -> None:

@@ -352,6 +352,14 @@ def test_what_has_no_known_timing_or_no_node() -> None:
     assert patch.notes == ("no delay is set for Service shop/web: nobody knows",)
 
 
+def test_a_reset_of_open_connections_is_a_note() -> None:
+    timing = Timing((5, 10), unanswered=0, starts=10, cuts="the attribute")
+    patch = hand_over(hooked(), [(consumer(HCNP), timing)])
+    assert patch.notes == (
+        "Service shop/web resets open connections when its health check has failed: set the attribute to false",
+    )
+
+
 def test_a_lag_and_a_start_that_are_not_known() -> None:
     patch = hand_over(hooked(), [(consumer(HCNP), Timing((5, 10), unanswered=0, starts=None, lag_known=False))])
     assert patch.min_ready is None

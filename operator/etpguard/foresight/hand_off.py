@@ -166,9 +166,12 @@ def _health_check_node_port(timing: Timing, window: ServingWindow, pod: tuple[st
     fails = f"healthCheckNodePort fails within {MARGIN} s of the deletion"
     notices = f"{fails}, and {timing.stopped} {least} to {most} s later"
     serves = f"the pod is Ready and serves for {_range(window.least, window.most)} s after its deletion"
-    because = (notices, *_settings(timing), serves, *pod)
+    cuts = (f"it resets open connections then: {timing.cuts}, on by default",) if timing.cuts else ()
+    because = (notices, *_settings(timing), *cuts, serves, *pod)
     last = most + MARGIN
     if window.least >= last:
+        if timing.lag_known and timing.cuts:
+            return HandOff(Seam.UNKNOWN, (0, 0), (_CUT, *because))
         if timing.lag_known:
             return HandOff(Seam.SEAMLESS, None, because)
         return _unknown("it is seamless if the load balancer stops as soon as its check has failed", *because)
@@ -180,6 +183,7 @@ def _health_check_node_port(timing: Timing, window: ServingWindow, pod: tuple[st
     return _unknown(f"{lost[1]} s or more may be lost", *because)
 
 
+_CUT = "no new connection is lost, but requests on open ones are, where the load balancer resets them"
 _NO_LAG = "for how long the load balancer sends on after its check has failed is not known, and not counted"
 
 

@@ -147,6 +147,9 @@ def hand_over(
             )
         elif isinstance(consumer.probe, HealthCheckNodePort):
             delay = max(delay, timing.down(dropped=False)[1] + SPARE)
+            if timing.cuts:
+                resets = f"{where} resets open connections when its health check has failed"
+                notes.append(f"{resets}: set {timing.cuts} to false")
             if not timing.lag_known:
                 notes.append(f"how long {where} sends on after its health check has failed is not known")
         elif isinstance(consumer.probe, OwnNodePort):

@@ -6,6 +6,7 @@ has. Pure."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
 from etpguard.assess.consumers.aws_target_groups import (
@@ -19,10 +20,11 @@ from etpguard.assess.consumers.aws_target_groups import (
     is_nlb,
 )
 from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.node_selection import key_values
 from etpguard.cluster import Picture
 from etpguard.foresight.detection.settings import Settings, Unclear
 from etpguard.foresight.detection.timing import Timing
-from etpguard.objects import INGRESS, SERVICE, Key, Service
+from etpguard.objects import INGRESS, SERVICE, Key, Service, ServicePort
 
 _ALB_KEYS = (
     f"{ALB}healthcheck-interval-seconds",
@@ -37,6 +39,9 @@ _KEYS = (
     f"{NLB}healthcheck-healthy-threshold",
 )
 """Of an NLB, and of a Classic Load Balancer: interval, timeout, unhealthy and healthy threshold."""
+_ATTRIBUTES = f"{NLB}target-group-attributes"
+_CUTS = "target_health_state.unhealthy.connection_termination.enabled"
+"""On by default, for TCP and TLS."""
 
 
 def load_balancer_controller(consumer: Consumer, service: Service, picture: Picture) -> Timing:
@@ -50,18 +55,19 @@ def load_balancer_controller(consumer: Consumer, service: Service, picture: Pict
     base = picture.get(SERVICE, key) if consumer.kind == "Service" else None
     if base is None:
         raise Unclear(f"the settings of the target groups of {consumer.kind} {key} are not known")
-    made = _network(Settings(("Service", base)), NLB_LOCAL_CHECK)
+    port = service.port(consumer.port)
+    made = _network(Settings(("Service", base)), NLB_LOCAL_CHECK, port)
     if base.type == "LoadBalancer":
         return made
     # The settings of Local are those of type LoadBalancer; the controller may take the others here.
-    return made.or_(_network(Settings(("Service", base)), NLB_CHECK))
+    return made.or_(_network(Settings(("Service", base)), NLB_CHECK, port))
 
 
 def cloud_provider(consumer: Consumer, service: Service, picture: Picture) -> Timing:
     """Raises Unclear."""
     settings = Settings(("Service", service))
     if is_nlb(consumer):
-        return _network(settings, CLOUD_PROVIDER_NLB_CHECK)
+        return _network(settings, CLOUD_PROVIDER_NLB_CHECK, service.port(consumer.port))
     return _timing(settings, _KEYS, CLASSIC_CHECK)
 
 
@@ -69,8 +75,21 @@ def _application(settings: Settings) -> Timing:
     return _timing(settings, _ALB_KEYS, ALB_CHECK)
 
 
-def _network(settings: Settings, defaults: CheckDefaults) -> Timing:
-    return _timing(settings, _KEYS, defaults, lag=NLB_LAG[1])
+def _network(settings: Settings, defaults: CheckDefaults, port: ServicePort | None) -> Timing:
+    timing = _timing(settings, _KEYS, defaults, lag=NLB_LAG[1])
+    return replace(timing, cuts=f"target group attribute {_CUTS}") if _cuts(settings, port) else timing
+
+
+def _cuts(settings: Settings, port: ServicePort | None) -> bool:
+    """Whether the NLB resets the connections of unhealthy targets. The attributes of a port decide before those of
+    all ports: aws-load-balancer-controller docs/guide/service/annotations.md."""
+    if port is None or port.transport == "UDP":
+        return False
+    for key in (f"{_ATTRIBUTES}.{port.port}", _ATTRIBUTES):
+        value = key_values(settings.text(key)).get(_CUTS)
+        if value is not None:
+            return value != "false"
+    return True
 
 
 def _timing(settings: Settings, keys: Sequence[str], defaults: CheckDefaults, lag: int = 0) -> Timing:

@@ -29,6 +29,9 @@ class Timing:
     """What the times are computed from, as a clause."""
     lag_known: bool = True
     """Whether it is known how long it sends on after its health check has failed. If not, `stops` has no lag."""
+    cuts: str = ""
+    """The setting by which it resets the open connections of a node when its health check has failed; "" if it
+    does not, or if that is not known."""
 
     @classmethod
     def of(
@@ -73,4 +76,5 @@ class Timing:
             unanswered=max(self.unanswered, other.unanswered),
             starts=max(self.starts or 0, other.starts or 0) if known else None,
             lag_known=self.lag_known and other.lag_known,
+            cuts=self.cuts or other.cuts,
         )
