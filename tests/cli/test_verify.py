@@ -242,6 +242,31 @@ def test_what_cannot_be_done(arguments: list[str], stdin: str | None, words: str
     assert words in failed(etpguard("verify", "-f", SEED, *arguments, stdin=stdin))
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        pytest.param([], "its addresses are not those of the nodes. Give", id="connections"),
+        pytest.param(["--target-health", "-"], "no target has the provider ID", id="the load balancer's view"),
+    ],
+)
+def test_an_anonymized_dump_has_the_addresses_of_strangers(options: list[str], words: str, tmp_path: Path) -> None:
+    """With --from-file it is not refused; the addresses are then those that the user gave."""
+    head = {
+        "apiVersion": "etpguard.dev/v1alpha1",
+        "kind": "ClusterDump",
+        "metadata": {"name": "cluster"},
+        "anonymized": True,
+        "read": ["services.v1", "nodes.v1", "endpointslices.v1.discovery.k8s.io"],
+    }
+    source = changed(tmp_path, "Node", {}, head)
+    line = failed(etpguard("verify", "-f", source, SERVICE, *options, stdin=targets({"node1": HEALTHY})))
+    assert line.startswith(f"etpguard: {source}: the dump is anonymized, so ")
+    assert words in line
+    listed = tmp_path / "addresses"
+    listed.write_text("node1 127.0.0.1\n")
+    assert etpguard("verify", "-f", source, SERVICE, "--from-file", listed).code == 3
+
+
 def test_under_cluster_nothing_is_predicted(tmp_path: Path) -> None:
     (document,) = yaml.load_all(SEED.read_text(), yaml.CSafeLoader)
     for item in document["items"]:

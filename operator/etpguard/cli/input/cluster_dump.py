@@ -95,6 +95,7 @@ def apply(dumps: Sequence[ClusterDump], loaded: Loaded) -> None:
     if not dumps:
         return
     loaded.dumped = True
+    loaded.anonymized = any(dump.anonymized for dump in dumps)
     namespaces = {dump.namespace for dump in dumps}
     loaded.namespace = namespaces.pop() if len(namespaces) == 1 else ""
     picture = loaded.picture

@@ -23,6 +23,8 @@ class Loaded(Struct):
     live: bool
     where: str
     dumped: bool = False
+    anonymized: bool = False
+    """Whether names and addresses in the files are not those of the cluster."""
     namespace: str = ""
     """The only namespace whose Services can be assessed; "" for all."""
     of_context: str = "default"

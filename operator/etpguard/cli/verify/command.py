@@ -46,9 +46,21 @@ def verify(request: VerifyRequest) -> int:
     assessed = assess(request.sources)
     key = Key(assessed.namespace, request.name)
     assessment = _local(assessed, key)
+    if assessed.loaded.anonymized and not request.addresses_file:
+        raise Failure(f"{assessed.loaded.where}: {_anonymized(request)}")
     if request.target_health:
         return _against_targets(request, assessed, assessment)
     return _against_the_wire(request, assessed, assessment)
+
+
+def _anonymized(request: VerifyRequest) -> str:
+    """Why verify does nothing with an anonymized dump: its addresses are those of strangers."""
+    if request.target_health:
+        return "the dump is anonymized, so no target has the provider ID or the address of one of its nodes"
+    return (
+        "the dump is anonymized, so its addresses are not those of the nodes. Give the addresses with "
+        "--from-file, by the names of the dump"
+    )
 
 
 def _local(assessed: Assessed, key: Key) -> Assessment:
