@@ -444,9 +444,11 @@ def test_ignored_while_remediated(scene: Scene) -> None:
         scene.patch_policy({"rollbackRequests": ["web"]})
         wait_for(lambda: scene.traffic_policy() == "Local", 60, "the rollback")
         wait_for(lambda: scene.phase() == "RolledBack", 60, "the record")
-        # A remediation counts for as long as the longest budget: the report stays, with the history only.
-        wait_for(lambda: "history" in scene.report()["status"].get("reason", ""), 60, "what is left of the report")
-        assert scene.report()["status"]["outcome"] == "NotAffected"
+        # A remediation counts for as long as the longest budget: the report stays, with its record only.
+        wait_for(
+            lambda: "NotAssessed" in scene.report()["status"].get("reason", ""), 60, "what is left of the report"
+        )
+        assert scene.report()["status"]["outcome"] == "Unknown"
 
 
 def test_recreated_under_its_name(scene: Scene) -> None:
