@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -173,6 +174,32 @@ def test_names_keep_their_order() -> None:
     names = ["acmeweb", "acmeapi", "acme-a", "acme-b", "acme"]
     replaced = anonymizer([{"kind": "Namespace", "metadata": {"name": name}} for name in names])
     assert [replaced.text(name) for name in sorted(names)] == sorted(map(replaced.text, names))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("actions." * 1100 + "x", id="beginnings of keys"),
+        pytest.param(("actions." * 31 + "x ") * 200, id="beginnings of keys in names"),
+        pytest.param("x" + "-nlb" * 2200, id="endings"),
+        pytest.param("-" * 60_000, id="no word"),
+        pytest.param("-." * 30_000, id="no domain"),
+        pytest.param("a." * 30_000, id="a domain without an end"),
+        pytest.param("1" * 60_000, id="digits"),
+        pytest.param("a:" * 30_000, id="an IPv6 address without an end"),
+    ],
+)
+def test_no_text_of_one_tenant_stops_the_dump(text: str) -> None:
+    item = {
+        "kind": "Ingress",
+        "metadata": {"annotations": {"alb.ingress.kubernetes.io/conditions.web": text}},
+        "spec": {"rules": [{"http": {"paths": [{"path": f"/{text}"}]}}]},
+    }
+    started = time.process_time()
+    made = anonymizer([item])
+    assert made.item(item)["metadata"]["annotations"]
+    assert made.sentence(text)
+    assert time.process_time() - started < 3
 
 
 def test_what_the_dump_says_of_errors() -> None:

@@ -24,15 +24,18 @@ Json = dict[str, Any]
 _WORD = re.compile(r"[^\W_]+")
 _PART = re.compile(
     r"(?P<address>\d+\.\d+\.\d+\.\d+(?:/\d+)?|[0-9a-fA-F]{0,4}:[0-9a-fA-F:]{0,36}:[0-9a-fA-F.]{0,15}(?:/\d+)?)"
-    r"|(?P<key>[a-z0-9-]+(?:\.[a-z0-9-]+)+/[A-Za-z0-9][\w.-]*)"
+    r"|(?P<key>(?<![a-z0-9.-])[a-z0-9-]+(?:\.[a-z0-9-]+)+/[A-Za-z0-9][\w.-]*)"
     r"|(?P<token>[^\W_](?:[\w.-]*[^\W_])?)"
 )
+"""Each alternative begins where no match can have begun just before: the work is linear in the text."""
+_LONGEST_NAME = 253
+"""Characters of the longest name or host in Kubernetes."""
 _NUMBER = re.compile(r"\d{1,6}(?:[.-]\d{1,6})?(?:ms|s|m|h)?")
 """A port, a range of codes, a duration."""
 _TAG = re.compile(r"v?\d{1,4}\.\d{1,4}(?:\.\d{1,4})?(?:-(?:\d{1,8}|(?:gke|eks|rc|beta|alpha)[.\w]{0,12}))?")
 """The version of a program: numbers, and for some clouds the number of a build."""
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-]\d\d:\d\d)")
-_QUOTED = re.compile(r"""(?<=")[^"]+(?=")|(?<=')[^']+(?=')|\w+://\S+|\d+(?:\.\d+){3}|\[[0-9a-fA-F:]+\]""")
+_QUOTED = re.compile(r"""(?<=")[^"]+(?=")|(?<=')[^']+(?=')|\b\w+://\S+|(?<!\d)\d+(?:\.\d+){3}|\[[0-9a-fA-F:]+\]""")
 _CLOUD_DOMAIN = re.compile(r"\.amazonaws\.com(?:\.cn)?$", re.IGNORECASE)
 """The end of the hosts of load balancers that rules recognize."""
 _SYNTAX = frozenset({"in", "notin", "null"})
@@ -163,7 +166,9 @@ class Anonymizer:
         return self._token(text)
 
     def _token(self, token: str) -> str:
-        """A name, or a part of one."""
+        """A name, or a part of one. Longer text is none: only its words are replaced."""
+        if len(token) > _LONGEST_NAME:
+            return self._words_of(token)
         if self._vocabulary.has(token) or token in _SYNTAX or _NUMBER.fullmatch(token):
             return token
         if domain := _CLOUD_DOMAIN.search(token):
