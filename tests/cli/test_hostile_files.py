@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 import shlex
+import subprocess
 from collections.abc import Callable
 from typing import Any
 
@@ -257,3 +258,20 @@ def test_commands_to_copy_are_words_of_a_shell() -> None:
     commands = [line.strip() for line in run.out.splitlines() if line.strip().startswith("kubectl ")]
     (look,) = [command for command in commands if "get nodes -l" in command]
     assert shlex.split(look) == ["kubectl", "get", "nodes", "-l", "pool=$(touch /tmp/owned); '"]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\x0b", "\x85", "\u2028"])
+def test_a_command_to_copy_is_one_line(end: str) -> None:
+    selector = {"matchLabels": {"pool": f"x'{end}kubectl delete namespace prod{end}"}}
+    objects = listed([*WEB, binding("b", nodeSelector=selector)])
+    run = etpguard("explain", "hostile/web", "-f", "-", stdin=objects)
+    assert run.code == 0, run.err
+    commands = [line.strip() for line in run.out.splitlines() if line.strip().startswith("kubectl ")]
+    assert not [command for command in commands if command.startswith("kubectl delete")]
+    (look,) = [command for command in commands if "get nodes -l" in command]
+    words = subprocess.run(
+        ["bash", "-c", f"printf '%s\\0' {look}"], capture_output=True, check=True, env={"LC_ALL": "C.UTF-8"}
+    )
+    given = ["kubectl", "get", "nodes", "-l", f"pool={selector['matchLabels']['pool']}"]
+    assert words.stdout.decode().split("\0")[:-1] == given
+    assert look.isprintable()

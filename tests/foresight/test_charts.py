@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
@@ -94,6 +95,23 @@ def test_annotations_of_helm_name_the_release() -> None:
     assert (release.name, release.namespace) == ("r", "ns")
     assert helm_manages(HELM)
     assert not helm_manages({})
+
+
+@pytest.mark.parametrize(
+    ("name", "namespace"),
+    [
+        pytest.param("x; touch /tmp/owned", "$(id)", id="shell code"),
+        pytest.param("--post-renderer=/tmp/owned", "-h", id="options"),
+        pytest.param("x\nkubectl delete namespace prod", "n\n", id="lines"),
+    ],
+)
+def test_a_release_that_helm_cannot_have_is_not_named(name: str, namespace: str) -> None:
+    annotations = {"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": namespace}
+    release = release_of(labelled("kong-3.4.1;x", component="app"), annotations, "web")
+    assert release is not None
+    words = shlex.split(release.command("FILE"))
+    assert words[:6] == ["helm", "-n", "web", "upgrade", "edge", "kong"]
+    assert words[-5:] == ["--version", "3.4.1;x", "--reuse-values", "-f", "FILE"]
 
 
 def at(values: Json | None, path: str) -> Any:

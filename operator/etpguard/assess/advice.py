@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +25,7 @@ from etpguard.assess.node_states import PortState
 from etpguard.assess.outcome import Outcome
 from etpguard.cluster import Picture
 from etpguard.objects import NODE, SERVICE, Key, Node, Service
+from etpguard.objects.shell import command_line
 from etpguard.objects.text import listed
 
 LIMIT = 8
@@ -242,7 +242,7 @@ def _ways_on(service: Service) -> list[Advice]:
             "etpguard then leaves the Service alone until the spec of a policy that selects it changes, or a new "
             "policy selects it.",
             "Cost: nodes without an endpoint drop traffic again.",
-            shlex.join(["etpguard", "rollback", str(service.key)]),
+            command_line(["etpguard", "rollback", str(service.key)]),
         ),
     ]
 

@@ -14,11 +14,13 @@ The paths are those of values.yaml, and of the templates for values that it leav
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from etpguard.foresight.workload_patch import WorkloadPatch
+from etpguard.objects.shell import command_line
 
 Json = dict[str, Any]
 
@@ -145,6 +147,9 @@ ENVOY_GATEWAY = Chart(
 """Its proxies have no label of a chart."""
 
 
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
+
+
 @dataclass(frozen=True)
 class Release:
     """A Helm release that made an object. `name` is "" where the object does not show it."""
@@ -155,10 +160,12 @@ class Release:
     namespace: str
 
     def command(self, file: str) -> str:
-        version = f" --version {self.version}" if self.version else ""
-        return (
-            f"helm -n {self.namespace} upgrade {self.name or 'RELEASE'} {self.chart.source}{version} "
-            f"--reuse-values -f {file}"
+        version = ["--version", self.version] if self.version else []
+        return command_line(
+            (
+                *("helm", "-n", self.namespace, "upgrade", self.name or "RELEASE", *self.chart.source.split()),
+                *(*version, "--reuse-values", "-f", file),
+            )
         )
 
 
@@ -177,9 +184,15 @@ def release_of(labels: Mapping[str, str], annotations: Mapping[str, str], namesp
     return Release(
         chart,
         version,
-        annotations.get("meta.helm.sh/release-name") or labels.get("app.kubernetes.io/instance", ""),
-        annotations.get("meta.helm.sh/release-namespace") or namespace,
+        _valid(annotations.get("meta.helm.sh/release-name")) or _valid(labels.get("app.kubernetes.io/instance")),
+        _valid(annotations.get("meta.helm.sh/release-namespace")) or namespace,
     )
+
+
+def _valid(name: str | None) -> str:
+    """The name, or "" for one that Helm refuses: whoever may write the object chose it, and as a word of a command
+    it could be an option. helm v3.19.0 pkg/chartutil/validate_name.go validName."""
+    return name if name and _NAME.fullmatch(name) else ""
 
 
 def helm_manages(labels: Mapping[str, str]) -> bool:

@@ -6,7 +6,6 @@ labels show a chart whose values are known. What cannot be known has no document
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +29,7 @@ from etpguard.objects import NODE, SERVICE, Service
 from etpguard.objects.node_details import NODE_DETAILS
 from etpguard.objects.nodes import HOSTNAME_LABEL
 from etpguard.objects.pods import PodSpec
+from etpguard.objects.shell import command_line
 
 Json = dict[str, Any]
 
@@ -189,7 +189,7 @@ def patch_command(content: Json) -> str:
     kind = content["kind"].lower()
     how = [] if content["apiVersion"] in _BUILT_IN else ["--type=merge"]
     name = content["metadata"]["name"]
-    return shlex.join(["kubectl", *where, "patch", kind, name, *how, f"--patch-file={FILE}"])
+    return command_line(["kubectl", *where, "patch", kind, name, *how, f"--patch-file={FILE}"])
 
 
 def _helm(release: Release, values: Json) -> tuple[Document, list[str]]:

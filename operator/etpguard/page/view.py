@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from etpguard.assess.consumers.consumer import Advice
 from etpguard.assess.resilience import Zones
 from etpguard.cluster import NodeTable
 from etpguard.objects import Key, Remediation
+from etpguard.objects.shell import command_line
 from etpguard.page.matrix import Cell, Mark, Matrix, PortRow, cell, matrix, port_rows
 from etpguard.report.contract import Contents, Json, coverage_report, report_assumptions, service_report
 from etpguard.report.internal import internal_report
@@ -132,7 +132,7 @@ class ServiceView:
     @property
     def explain(self) -> str:
         """The command that explains it. A file may have names that a shell would not take as such."""
-        return shlex.join(["etpguard", "explain", self.name])
+        return command_line(["etpguard", "explain", self.name])
 
     @property
     def remediated(self) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from functools import lru_cache
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 from msgspec import Struct
 
 from etpguard.objects import Key
+from etpguard.objects.shell import command_line, quoted
 
 Json = dict[str, Any]
 
@@ -63,12 +63,8 @@ NO_STEP = Step("", ())
 
 
 def kubectl(*words: str) -> str:
-    """`shlex` quotes every word."""
-    return f"kubectl {' '.join(map(_quoted, words))}"
-
-
-_quoted = lru_cache(maxsize=256)(shlex.quote)
-"""Most words are the same for many Services."""
+    """Every word is quoted."""
+    return command_line(("kubectl", *words))
 
 
 @lru_cache(maxsize=16)
@@ -115,7 +111,7 @@ def create(body: Json) -> Step:
     meta = body["metadata"]
     key = Key(meta.get("namespace", ""), meta["name"])
     change = ObjectChange(body["apiVersion"], body["kind"], key, json.dumps(body), creates=True)
-    return Step(f"kubectl create -f - <<< {shlex.quote(json.dumps(body))}", (change,))
+    return Step(f"kubectl create -f - <<< {quoted(json.dumps(body))}", (change,))
 
 
 def with_labels(written: str, labels: Mapping[str, str], *, keep: bool) -> str:

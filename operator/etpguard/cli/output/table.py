@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.assess.evidence import Evidence
 from etpguard.cli.output.streams import complain
 from etpguard.objects import Key
+from etpguard.objects.shell import command_line
 from etpguard.objects.text import harmless, listed
 from etpguard.report import explain_reason
 from etpguard.report.data_planes import assumed_data_planes
@@ -195,7 +195,7 @@ def explain_command(assessed: Assessed, service: Key) -> str:
         ("--data-plane", sources.settings.data_plane, "auto"),
     ):
         options += [flag, value] if value != default else []
-    return shlex.join(["etpguard", "explain", str(service), *options])
+    return command_line(["etpguard", "explain", str(service), *options])
 
 
 def _assumed(verdict: ConsumerVerdict) -> str:
