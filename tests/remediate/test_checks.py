@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from etpguard.assess import Assessment, Outcome
+from etpguard.assess.consumers.targets import NodeTargets
 from etpguard.assess.evidence import Evidence
 from etpguard.objects import Key, Revert
 from etpguard.remediate import checks, reasons
@@ -171,3 +172,19 @@ def test_what_no_policy_lifts_comes_first() -> None:
 def test_the_source_address_is_not_at_stake_in_a_dry_run() -> None:
     assert checks.source_ip_loss_is_refused(facts(case(policy(mode="DryRun", remediation={})))) is None
     assert checks.source_ip_loss_is_refused(facts(case(policy(remediation=accepting())))) is None
+
+
+def test_what_makes_a_check_pass_is_that_of_its_load_balancer() -> None:
+    whole = assessment(fails="asks / of the pods by HTTP")
+    (first,) = whole.consumers
+    targets = first.consumer.targets
+    assert isinstance(targets, NodeTargets)
+    check = replace(targets.check, so_that_it_passes="First set the-type to tcp")
+    consumer = replace(first.consumer, targets=replace(targets, check=check))
+    given = case(assessment=replace(whole, consumers=(replace(first, consumer=consumer),)))
+    found = checks.a_health_check_would_fail(facts(given))
+    assert found is not None
+    assert found.detail.endswith("so it may fail on every node. First set the-type to tcp")
+    advice = reasons.plain_advice(found.code)
+    assert "path" not in advice
+    assert "connect" not in advice

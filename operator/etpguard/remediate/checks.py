@@ -115,7 +115,7 @@ def a_health_check_would_fail(facts: Facts) -> Reason | None:
             controller = verdict.consumer.controller
             return reasons.HEALTH_CHECK_WOULD_FAIL.because(
                 f"under Cluster, the health check of {controller} {check.fails_under_cluster}, so it may fail on "
-                "every node"
+                f"every node. {check.so_that_it_passes}".rstrip(" .")
             )
     return None
 

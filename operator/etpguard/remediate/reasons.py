@@ -96,8 +96,8 @@ HEALTH_CHECK_PINNED = RemediationReason(
 HEALTH_CHECK_WOULD_FAIL = RemediationReason(
     "HealthCheckWouldFail",
     "Cluster moves a health check from the healthCheckNodePort to a node port, where it may fail on every node",
-    "Set the path of the check to one that the pods answer, or let the check only connect. Give each port of the "
-    "Service a node port. `etpguard explain` says what the check then does. Or set Cluster by hand",
+    "Do what the message says: it depends on the load balancer. `etpguard explain` says what the check does under "
+    "Cluster",
 )
 PROBED_BY_OTHERS = RemediationReason(
     "ProbedByOthers",

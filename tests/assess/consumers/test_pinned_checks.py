@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from etpguard.assess.consumers.consumer import ConsumerVerdict
 from tests.assess.consumers.checks import pins
 from tests.assess.consumers.worlds import HEALTH_CHECK_NODE_PORT as NUMBER
 from tests.assess.consumers.worlds import Json, endpoints, ingress, nodes, port, service, world
@@ -109,6 +112,7 @@ def test_a_check_by_http_then_asks_the_pods(scheme: str, annotations: dict[str, 
     (text,) = cluster_advice(scheme, at_an_address(annotations))
     assert "First remove" in text
     assert "The check then asks /healthz of the pods by HTTP" in text
+    assert ("in the same change set" in text) is (scheme == "exoscale")
 
 
 def test_exoscale_checks_the_pods_by_http_even_without_the_port() -> None:
@@ -170,3 +174,72 @@ def test_scaleway_checks_the_pods_by_its_type(annotations: dict[str, str], fails
     assert check.fails_under_cluster == fails
     (text,) = [each for each in made.advice() if each.startswith("Let every node forward")]
     assert (f"The check then {fails}: if" in text) is bool(fails)
+
+
+OF_AZURE = "service.beta.kubernetes.io/port_80_health-probe_request-path"
+
+
+def in_front_of(scheme: str, annotations: dict[str, str], **fields: Any) -> ConsumerVerdict:
+    subject = service(annotations=annotations, ingress=[{"ip": "203.0.113.7"}], **fields)
+    return world(subject, endpoints("a"), *nodes(scheme)).consumer()
+
+
+def step(verdict: ConsumerVerdict) -> str:
+    """What to do before `Cluster`; "" where the check does not fail under it."""
+    check = verdict.consumer.check
+    assert check is not None
+    assert bool(check.fails_under_cluster) is bool(check.so_that_it_passes)
+    return check.so_that_it_passes
+
+
+@pytest.mark.parametrize(
+    ("scheme", "annotations", "sets", "to"),
+    [
+        pytest.param("azure", {}, f"First set {OF_AZURE} to a path", {OF_AZURE: "/up"}, id="Azure"),
+        pytest.param(
+            "scaleway",
+            {f"{SCALEWAY}from-service": "true", f"{SCALEWAY}type": "http"},
+            f"First set {SCALEWAY}type to tcp for port 80",
+            {f"{SCALEWAY}type": "http;80:tcp"},
+            id="Scaleway",
+        ),
+        pytest.param(
+            "cloudscale",
+            {f"{CLOUDSCALE}type": "http"},
+            f"First set {CLOUDSCALE}type to tcp",
+            {f"{CLOUDSCALE}type": "tcp"},
+            id="cloudscale.ch",
+        ),
+    ],
+)
+def test_what_the_step_names_makes_the_check_pass_and_local_no_worse(
+    scheme: str, annotations: dict[str, str], sets: str, to: dict[str, str]
+) -> None:
+    by_http: dict[str, Any] = {"ports": [{**port(), "appProtocol": "http"}]}
+    before, after = (in_front_of(scheme, each, **by_http) for each in (annotations, annotations | to))
+    assert step(before).startswith(sets)
+    assert step(after) == ""
+    assert after.outcome == before.outcome
+
+
+def test_azure_gives_a_port_without_a_node_port_one() -> None:
+    before, after = (in_front_of("azure", {}, ports=[port(node_port=number)]) for number in (0, 30080))
+    assert step(before) == "First give each port of the Service a node port"
+    assert step(after) == ""
+    assert after.outcome == before.outcome
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/up"])
+def test_exoscale_is_changed_by_hand_together_with_the_check(path: str) -> None:
+    """Exoscale probes the healthCheckNodePort by the same mode, and by TCP it is open on every node."""
+    by_http = {f"{EXOSCALE}mode": "http", f"{EXOSCALE}uri": path}
+    before = in_front_of("exoscale", by_http)
+    assert before.outcome.name == "TargetsUnhealthy"
+    assert step(before).startswith(f"Set Cluster by hand, and in the same change set {EXOSCALE}mode to tcp, or ")
+    connects = by_http | {f"{EXOSCALE}mode": "tcp"}
+    assert in_front_of("exoscale", connects).outcome.name == "Blackhole"
+    made = world(at_an_address(by_http), endpoints("a"), *nodes("exoscale"))
+    (text,) = [each for each in made.advice() if each.startswith("Let every node forward")]
+    assert "First" not in text
+    assert "change the check first" not in text
+    assert f"in the same change set {EXOSCALE}mode to tcp" in text

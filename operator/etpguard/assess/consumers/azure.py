@@ -199,16 +199,14 @@ class AzureLoadBalancer(BaseFamily):
             recognition = recognition._replace(assumptions=(*recognition.assumptions, _SEVERAL))
         balancer = Balancer.of(service, "cloud-provider/azure", recognition, keeps_address=_floating(service))
         sctp = any(port.transport == "SCTP" and _has_rule(service, port) for port in service.ports)
-        fails, proxied, reads = (
-            _fails_under_cluster(service),
-            _is_proxied(service),
-            frozenset((_balancer(service),)),
-        )
+        fails, first = _fails_under_cluster(service)
+        proxied, reads = _is_proxied(service), frozenset((_balancer(service),))
         for port in service.ports:
             if _has_rule(service, port):
                 targets = _targets(service, port, view, rule, sctp=sctp)
                 if isinstance(targets, NodeTargets) and not targets.no_target:
-                    check, none = replace(targets.check, fails_under_cluster=fails), NoneHealthy.SENDS_TO_NONE
+                    check = replace(targets.check, fails_under_cluster=fails, so_that_it_passes=first)
+                    none = NoneHealthy.SENDS_TO_NONE
                     targets = replace(targets, check=check, none_healthy=none, otherwise=otherwise)
                     if not proxied:
                         targets = _beside_proxied(service, view, targets)
@@ -381,15 +379,18 @@ def _under_cluster(service: Service, port: ServicePort) -> CheckSettings:
     return CheckSettings("node port", protocol, "" if protocol == "TCP" else _path(service, port))
 
 
-def _fails_under_cluster(service: Service) -> str:
-    """A person who wrote a path has chosen what the pods answer, since it counts for nothing else under Local."""
+def _fails_under_cluster(service: Service) -> tuple[str, str]:
+    """Why the check may fail, and what to do first. A person who wrote a path has chosen what the pods answer,
+    since it counts for nothing else under Local."""
     for port in _moved(service):
         check, own_path = _under_cluster(service, port), of_port(port, "health-probe_request-path")
         if not port.node_port and service.uid:
-            return f"probes port 0, since port {port.label or port.port} has no node port"
+            why = f"probes port 0, since port {port.label or port.port} has no node port"
+            return why, "First give each port of the Service a node port"
         if check.protocol != "TCP" and own_path not in service.annotations and _PATH not in service.annotations:
-            return f"asks {check.path} of the pods by {check.protocol}"
-    return ""
+            asks = f"asks {check.path} of the pods by {check.protocol}"
+            return asks, f"First set {own_path} to a path that the pods answer"
+    return "", ""
 
 
 def _before_cluster(service: Service) -> str:

@@ -43,6 +43,8 @@ class HealthCheck(Struct, frozen=True):
     fails_under_cluster: str = ""
     """Why it may fail on every node under `Cluster`, which moves it to the node port, as a clause that starts with
     a verb; "" if nothing shows that."""
+    so_that_it_passes: str = ""
+    """What to do then, as a sentence: it makes the outcome under `Local` no worse."""
     on_number: bool = False
     """Whether somebody set its port to a port of the node. Known of the AWS Load Balancer Controller alone."""
     proxy_protocol: bool = False

@@ -92,7 +92,8 @@ class Cloudscale(CheckedCloud):
         protocol = service.annotations.get(MONITOR_TYPE, "").upper()
         fails = f"asks {asked[:80]} of the pods by {protocol}" if protocol in ("HTTP", "HTTPS") else ""
         settings = replace(standard_settings(service), path=path)
-        return replace(check, settings=settings, fails_under_cluster=fails)
+        first = f"First set {MONITOR_TYPE} to tcp" if fails else ""
+        return replace(check, settings=settings, fails_under_cluster=fails, so_that_it_passes=first)
 
     def before_cluster(self, service: Service, verdict: ConsumerVerdict) -> str:
         check = verdict.consumer.check

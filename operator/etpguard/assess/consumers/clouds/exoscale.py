@@ -12,7 +12,7 @@ from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import EXOSCALE
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, on_health_check_node_port, port_number
-from etpguard.assess.consumers.remedies import ClientIP, annotate_service
+from etpguard.assess.consumers.remedies import ClientIP, annotate_service, unpin
 from etpguard.assess.consumers.targets import (
     CheckSettings,
     HealthCheck,
@@ -35,6 +35,11 @@ URI = f"{PREFIX}service-healthcheck-uri"
 CHECK_PORT = f"{PREFIX}service-healthcheck-port"
 POOL = f"{PREFIX}service-instancepool-id"
 NODE_POOL = f"{PREFIX}service-sks-nodepool-name"
+
+_IN_ONE_CHANGE = (
+    f"in the same change set {MODE} to tcp, or {URI} to a path that the pods answer. With tcp and Local, the "
+    "check passes on every node"
+)
 
 
 class Exoscale(CheckedCloud):
@@ -87,7 +92,10 @@ class Exoscale(CheckedCloud):
             )
             # Without the annotation, the check is on the node port under Cluster.
             fails = f"asks {path[:80]} of the pods by {mode.upper()}" if path else ""
-            return HealthCheck(on_health_check_node_port(mode), settings, fails_under_cluster=fails)
+            by_hand = f"Set Cluster by hand, and {_IN_ONE_CHANGE}" if fails else ""
+            return HealthCheck(
+                on_health_check_node_port(mode), settings, fails_under_cluster=fails, so_that_it_passes=by_hand
+            )
         number = port_number(text)
         if number is None:
             return not_understood(service, CHECK_PORT)
@@ -104,6 +112,16 @@ class Exoscale(CheckedCloud):
                 *annotate_service(service, f"{MODE}=http", f"{URI}=/healthz"),
             )
         yield from super().advise(service, verdict, nodes)
+
+    def before_cluster(self, service: Service, verdict: ConsumerVerdict) -> str:
+        check = verdict.consumer.check
+        if check is None or not (check.pins_health_check_node_port or check.fails_under_cluster):
+            return ""
+        first = unpin(CHECK_PORT) if check.pins_health_check_node_port else ""
+        if check.settings is None or not check.settings.path:
+            return first
+        asks = f"The check then asks {check.settings.path[:80]} of the pods by {check.settings.protocol}"
+        return f"{first} {asks}: if they do not answer it with success, {_IN_ONE_CHANGE}.".strip()
 
 
 def _of_a_pool(targets: NodeTargets, named: str, view: View) -> Targets:

@@ -68,7 +68,8 @@ class Scaleway(CheckedCloud):
         if native:
             # loadbalancers_annotations.go:1141: under Cluster, the type counts, and the node port.
             fails = f"asks the pods by {kind.upper()}" if kind and kind in _TYPES and kind != "tcp" else ""
-            return replace(standard_check(service), fails_under_cluster=fails)
+            first = f"First set {CHECK_TYPE} to tcp for port {port.port}" if fails else ""
+            return replace(standard_check(service), fails_under_cluster=fails, so_that_it_passes=first)
         if kind not in _TYPES:
             return not_understood(service, CHECK_TYPE)
         return on_node_port(port, kind.upper())
