@@ -192,6 +192,23 @@ def test_the_limit_counts_the_nodes_of_the_file(tmp_path: Path) -> None:
         assert {row["node"] for row in rows} == {name}
 
 
+def test_numbers_that_are_no_ports(tmp_path: Path) -> None:
+    (document,) = yaml.load_all(SEED.read_text(), yaml.CSafeLoader)
+    for item in document["items"]:
+        if item["kind"] == "Service":
+            item["spec"]["healthCheckNodePort"] = 70000
+            item["spec"]["ports"] = [{"name": "http", "port": 80, "nodePort": 70000}]
+    source, listed = tmp_path / "state.json", tmp_path / "addresses"
+    listed.write_text("node1 0127.0.0.1\n")
+    source.write_text(json.dumps(document))
+    options = ("-f", source, SERVICE, "--from-file", listed)
+    assert "port http is not tried: its node port is 70000" in failed(etpguard("verify", *options))
+    source.write_text(json.dumps(document).replace('"nodePort": 70000', '"nodePort": 30001'))
+    run = etpguard("verify", *options, "-o", "json")
+    assert [row["address"] for row in run.report["connections"]] == ["127.0.0.1"]
+    assert "healthCheckNodePort is not asked: it is 70000" in run.err
+
+
 def test_options_that_verify_would_not_read(tmp_path: Path) -> None:
     for options, words in (
         (("--node", "node1"), "--target-health and --node exclude each other"),

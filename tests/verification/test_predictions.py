@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from etpguard.assess import Assessment, Outcome, PortState
 from etpguard.assess.node_states import ServiceStates
 from etpguard.assess.outcome import Reason
 from etpguard.cluster import NodeTable
-from etpguard.objects import IPFamily, Key
-from etpguard.verification.predictions import eligible_nodes, predict, spread_over_states
+from etpguard.objects import IPFamily, Key, Node
+from etpguard.verification.predictions import (
+    MOST_PORTS,
+    eligible_nodes,
+    node_addresses,
+    predict,
+    spread_over_states,
+)
 
 NAMES = [f"node{number:03}" for number in range(100)]
 
@@ -87,3 +95,28 @@ def test_health_check_node_port_is_predicted_only_where_it_is_known() -> None:
     nodes = table()
     made = predict(assessment(nodes), nodes, ["node001", "node002"], {}, health(nodes.bit("node002"), IPv4=0))
     assert made.health == {("node002", "IPv4"): False}
+
+
+def test_a_number_that_is_no_port_is_not_tried() -> None:
+    """In a file. The API server has none."""
+    nodes = table()
+    ports = [port(nodes, node_port=number) for number in (70000, -1, 65535)]
+    made = predict(assessment(nodes, *ports), nodes, NAMES[:1], {NAMES[0]: ["192.0.2.1"]}, health())
+    assert [row.node_port for row in made.rows] == [65535]
+    assert "port http is not tried: its node port is 70000" in made.notes
+
+
+def test_one_service_has_no_node_scanned() -> None:
+    nodes = table()
+    ports = [port(nodes, node_port=number) for number in range(1, 1001)]
+    addresses = {name: ["192.0.2.1"] for name in NAMES}
+    made = predict(assessment(nodes, *ports), nodes, NAMES[:2], addresses, health())
+    assert len(made.rows) == 2 * MOST_PORTS
+    assert "936 more ports are not tried: on each node the first 64 are" in made.notes
+
+
+def test_an_address_is_spelt_as_the_c_library_reads_it() -> None:
+    """It reads a leading zero as octal: 010.0.0.12 would be 8.0.0.12."""
+    addresses = [{"type": "InternalIP", "address": text} for text in ("010.0.0.12", "::ffff:10.0.0.9")]
+    node = msgspec.convert({"metadata": {"name": "a"}, "status": {"addresses": addresses}}, Node)
+    assert node_addresses([node], "InternalIP") == {"a": ["10.0.0.12", "10.0.0.9"]}

@@ -10,10 +10,13 @@ from etpguard.assess import Assessment, PortState
 from etpguard.assess.node_states import Client, Frontend, ServiceStates
 from etpguard.cluster import NodeTable
 from etpguard.objects import IPFamily, Node
-from etpguard.objects.addresses import family_of
+from etpguard.objects.addresses import canonical, family_of
 
 State = Literal["ready", "terminating", "dropped", "rejected"]
 AddressType = Literal["InternalIP", "ExternalIP"]
+
+MOST_PORTS = 64
+"""Ports that are tried on each node, as many as a report has. One object must not make a scan of a network."""
 
 FORWARDING: frozenset[State] = frozenset({"ready", "terminating"})
 
@@ -46,6 +49,10 @@ class Predictions:
     notes: tuple[str, ...] = ()
 
 
+def is_port(number: int) -> bool:
+    return 0 < number < 65536
+
+
 def eligible_nodes(assessment: Assessment) -> int:
     """The nodes to which a consumer sends. Without a known consumer, the nodes that a client may address. If no
     node is eligible, all nodes."""
@@ -66,12 +73,20 @@ def predict(
     family is used. `states` are those of the Service, for its healthCheckNodePort."""
     rows: list[Prediction] = []
     notes: dict[str, None] = {}
-    ports = [port for port in assessment.ports if port.node_port]
-    for port in ports:
+    ports: list[PortState] = []
+    for port in assessment.ports:
+        if not port.node_port:
+            continue
         if port.protocol != "TCP":
             notes[
                 f"port {port.port or port.number}/{port.protocol} is not tried: only TCP says that it connects"
             ] = None
+        elif not is_port(port.node_port):
+            notes[f"port {port.port or port.number} is not tried: its node port is {port.node_port}"] = None
+        else:
+            ports.append(port)
+    if (more := len(ports) - MOST_PORTS) > 0:
+        notes[f"{more} more ports are not tried: on each node the first {MOST_PORTS} are"] = None
     if without := [port for port in assessment.ports if not port.node_port]:
         names = ", ".join(dict.fromkeys(str(port.port or port.number) for port in without))
         notes[f"port {names} has no node port, so nothing on a node can be tried for it"] = None
@@ -81,9 +96,7 @@ def predict(
             family = family_of(address)
             if family is not None:
                 own.setdefault(family, address)
-        for port in ports:
-            if port.protocol != "TCP":
-                continue
+        for port in ports[:MOST_PORTS]:
             if port.family not in own:
                 notes[f"node {node} has no {port.family} address of the wanted type"] = None
                 continue
@@ -149,10 +162,11 @@ def spread_over_states(assessment: Assessment, table: NodeTable, nodes: int, lim
 
 
 def node_addresses(nodes: Iterable[Node], type_: AddressType) -> dict[str, list[str]]:
-    """The addresses of one type of each node, in the order of its status."""
+    """The addresses of one type of each node, in the order of its status. They are respelt, because the C library
+    reads leading zeros as octal, and a node does not."""
     return {
         node.metadata.name: [
-            a.address
+            canonical(a.address)
             for a in (node.status and node.status.addresses) or ()
             if a.type == type_ and family_of(a.address)
         ]

@@ -85,6 +85,7 @@ def _local(assessed: Assessed, key: Key) -> Assessment:
 def _against_the_wire(request: VerifyRequest, assessed: Assessed, assessment: Assessment) -> int:
     from etpguard.cli.verify import show
     from etpguard.verification import conclude
+    from etpguard.verification.predictions import is_port
 
     predictions = _predictions(request, assessed, assessment)
     if not predictions.rows:
@@ -93,12 +94,16 @@ def _against_the_wire(request: VerifyRequest, assessed: Assessed, assessment: As
         )
     service = assessed.loaded.picture.get(SERVICE, assessment.key)
     assert service is not None
-    rows = _tried(assessed, predictions, service.spec.health_check_node_port or 0)
+    notes = list(predictions.notes)
+    health_port = service.spec.health_check_node_port or 0
+    if health_port and not is_port(health_port):
+        notes.append(f"healthCheckNodePort is not asked: it is {health_port}")
+        health_port = 0
+    rows = _tried(assessed, predictions, health_port)
     if not request.sources.files and any(row.verdict.value == "differs" for row in rows):
         rows = _without_changed(request, predictions, rows)
     conclusion = conclude(rows, str(assessment.key))
     deliver(lambda: show.wire(request.output, assessment.key, rows, conclusion))
-    notes = list(predictions.notes)
     if predictions.left_out:
         nodes = "node is" if predictions.left_out == 1 else "nodes are"
         notes.append(f"{predictions.left_out} more eligible {nodes} not tried (--max-nodes 0 for all)")
@@ -138,7 +143,7 @@ def _predictions(request: VerifyRequest, assessed: Assessed, assessment: Assessm
 
 def _addresses_of(path: str) -> dict[str, list[str]]:
     """The addresses by node, from lines of `NODE ADDRESS`. A # starts a comment."""
-    from etpguard.objects.addresses import family_of
+    from etpguard.objects.addresses import canonical, family_of
 
     found: dict[str, list[str]] = {}
     for number, line in enumerate(read(path).decode(errors="replace").splitlines(), 1):
@@ -147,7 +152,7 @@ def _addresses_of(path: str) -> dict[str, list[str]]:
             continue
         if len(words) != 2 or family_of(words[1]) is None:
             raise Failure(f"{shown(path)}: line {number}: not NODE ADDRESS with an IP address")
-        found.setdefault(words[0], []).append(words[1])
+        found.setdefault(words[0], []).append(canonical(words[1]))
     if not found:
         raise Failure(f"{shown(path)}: no line with NODE ADDRESS")
     return found
