@@ -24,7 +24,7 @@ def text(alert: str) -> str:
             (
                 "no target is healthy",
                 "too few targets are healthy",
-                "First remove",
+                "Let every node forward",
                 "Do not change the policy to Cluster before the health check",
             ),
         ),
@@ -38,10 +38,17 @@ def test_a_quotation_is_what_etpguard_says(page: str, quotes: tuple[str, ...]) -
         assert quote in code, quote
 
 
+def test_the_change_to_cluster_follows_each_warning_of_explain() -> None:
+    """Not those of some load balancers: others say it in other words."""
+    warned = text("EtpguardTrafficLost").partition("kubectl patch service")[0].rpartition("2. **")[2]
+    for kind in ("something comes first", "changes too", "another place", "other Services", "its commands"):
+        assert kind in warned
+
+
 def test_what_must_be_done_first_is_there_before_the_command() -> None:
     lost = text("EtpguardTrafficLost")
     command = lost.index("kubectl patch service")
-    assert all(lost.index(f"`{each}`") < command for each in ("no target is healthy", "First remove"))
+    assert all(lost.index(f"`{each}`") < command for each in ("no target is healthy", "Let every node forward"))
     assert lost.index("make sure that the pods answer") < lost.index("**Does Helm")
 
 
