@@ -91,19 +91,19 @@ def test_an_event_that_was_written_is_recognised_in_a_list() -> None:
     body = event.body(now=1000.5, instance="pod-1")
     record = decode_item(EVENT, body)
     assert isinstance(record, EventRecord)
-    memory = SentEvents([record])
-    [found] = memory.of("uid-ingress", "uid-web", 3000)
+    memory, about = SentEvents([record]), ingress.regarding
+    [found] = memory.of(about, "uid-web", 3000)
     assert found.same_as(event)
     assert (found.last, found.count, found.warning) == (1000.5, 1, True)
-    assert memory.of("uid-ingress", "uid-other", 3000) == []
-    assert memory.last_sent("uid-ingress") == 1000.5
+    assert memory.of(about, "uid-other", 3000) == []
+    assert memory.last_sent(about) == 1000.5
     bumped = decode_item(EVENT, {**body, **series_body(count=2, now=2000.25)})
     assert isinstance(bumped, EventRecord)
     memory.add(bumped)
-    [again] = memory.of("uid-ingress", "uid-web", 3000)
+    [again] = memory.of(about, "uid-web", 3000)
     assert (again.last, again.count) == (2000.25, 2)
     memory.expire(3000)
-    assert memory.of("uid-ingress", "uid-web", 3000) == []
+    assert memory.of(about, "uid-web", 3000) == []
 
 
 def test_an_event_from_the_future_counts_as_observed_now_in_its_order() -> None:
@@ -120,16 +120,38 @@ def test_an_event_from_the_future_counts_as_observed_now_in_its_order() -> None:
         assert isinstance(made, EventRecord)
         return made
 
+    about = ObjectRef(SERVICE, Key("ns", "web"), "u")
     memory = SentEvents(
         [record("past", 900), record("second", 8000), record("first", 7000), record("third", 9000)]
     )
-    found = sorted(memory.of("u", "", 1000), key=lambda event: event.last)
+    found = sorted(memory.of(about, "", 1000), key=lambda event: event.last)
     assert [event.key.name for event in found] == ["past", "first", "second", "third"]
     assert [event.last for event in found] == pytest.approx([900, 1000, 1000, 1000], abs=0.01)
-    assert memory.last_sent("u") == 1000
-    assert memory.of("u", "", 2000) == memory.of("u", "", 1000), "it was observed then, and stays so"
+    assert memory.last_sent(about) == 1000
+    assert memory.of(about, "", 2000) == memory.of(about, "", 1000), "it was observed then, and stays so"
     memory.expire(1001)
-    assert memory.of("u", "", 1001) == []
+    assert memory.of(about, "", 1001) == []
+
+
+def test_an_event_of_another_namespace_is_not_about_the_object() -> None:
+    """Whoever may write Events in a namespace can forge one about any uid."""
+    event = event_of_outage()
+    body = event.body(now=1000, instance="pod-1")
+    forged = {**body, "metadata": {**body["metadata"], "namespace": "other"}}
+    for about in (body["regarding"], {**body["regarding"], "namespace": "other"}):
+        record = decode_item(EVENT, {**forged, "regarding": about})
+        assert isinstance(record, EventRecord)
+        memory = SentEvents([record])
+        assert memory.of(event.regarding, "", 3000) == []
+        assert memory.last_sent(event.regarding) == float("-inf")
+        assert not memory.warned(event.regarding, "")
+
+
+def event_of_outage() -> Event:
+    service, *_ = subjects(assessment(O.Outage, verdict(O.Outage)), lambda key: "")
+    event = coverage_event(service, table())
+    assert event is not None
+    return event
 
 
 def test_a_long_note_is_compared_as_it_is_sent() -> None:
@@ -191,7 +213,7 @@ def test_the_worst_ten_ingresses_get_events_each_by_its_own_outcome() -> None:
 
 def test_an_ingress_with_a_warning_that_stands_is_one_more() -> None:
     consumers = [verdict(O.Covered, name=f"a{i:02}", uncovered=0) for i in range(20)]
-    found = subjects(assessment(O.Covered, *consumers), lambda key: key.name, lambda uid: uid in ("a03", "a19"))
+    found = subjects(assessment(O.Covered, *consumers), lambda key: key.name, lambda of: of.uid in ("a03", "a19"))
     assert [subject.regarding.uid for subject in found[1:]] == [f"a{i:02}" for i in (*range(10), 19)]
 
 

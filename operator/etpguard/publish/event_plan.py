@@ -23,11 +23,13 @@ _APART = 0.001
 
 
 def subjects(
-    assessment: Assessment, ingress_uid: Callable[[Key], str], warned: Callable[[str], bool] = lambda uid: False
+    assessment: Assessment,
+    ingress_uid: Callable[[Key], str],
+    warned: Callable[[ObjectRef], bool] = lambda ingress: False,
 ) -> list[Subject]:
     """The Service, and those Ingresses that send traffic to it and have the worst outcomes, or a Warning that
     stands: it lasts, or needs its recovery. `ingress_uid` gives "" for an Ingress that does not exist; `warned`
-    says whether the Ingress with this uid has such a Warning."""
+    says whether the Ingress has such a Warning."""
     service = ObjectRef(SERVICE, assessment.key, assessment.uid)
     found = [Subject(service, assessment)]
     entries: dict[Key, list[Any]] = {}
@@ -48,11 +50,11 @@ def subjects(
             if_local=None,
         )
         views.append((key, view))
-    existing = [(key, view, uid) for key, view in views if (uid := ingress_uid(key))]
-    existing.sort(key=lambda entry: (-entry[1].outcome, entry[0]))
-    for place, (key, view, uid) in enumerate(existing):
-        if place < MAX_INGRESSES or warned(uid):
-            found.append(Subject(ObjectRef(INGRESS, key, uid), view, service))
+    existing = [(ObjectRef(INGRESS, key, uid), view) for key, view in views if (uid := ingress_uid(key))]
+    existing.sort(key=lambda entry: (-entry[1].outcome, entry[0].key))
+    for place, (ingress, view) in enumerate(existing):
+        if place < MAX_INGRESSES or warned(ingress):
+            found.append(Subject(ingress, view, service))
     return found
 
 
@@ -117,6 +119,11 @@ def next_event(
     return Next(last_sent + pace.interval, same, True)
 
 
+class _Object(NamedTuple):
+    namespace: str
+    uid: str
+
+
 def _warned(sent: Sequence[SentEvent]) -> bool:
     """Whether a Warning came after the last recovery."""
     warning = max((s.last for s in sent if s.warning), default=None)
@@ -125,60 +132,65 @@ def _warned(sent: Sequence[SentEvent]) -> bool:
 
 
 class SentEvents:
-    """The Events of etpguard that exist, by the uid of the object that they are about."""
+    """The Events of etpguard that exist, by the object that they are about. Such an Event is in the namespace of
+    its object. One in another namespace is not etpguard's: whoever may write Events there could name any uid."""
 
     def __init__(self, records: Iterable[EventRecord] = ()) -> None:
-        self._by_uid: dict[str, dict[str, SentEvent]] = defaultdict(dict)
+        self._by_object: dict[_Object, dict[str, SentEvent]] = defaultdict(dict)
         for record in records:
             self.add(record)
 
     def add(self, record: EventRecord) -> None:
         made = sent_event(record)
         if made is not None:
-            self._by_uid[made.uid][made.key.name] = made
+            self._by_object[_Object(made.key.namespace, made.uid)][made.key.name] = made
 
     def drop(self, event: SentEvent) -> None:
         """The API server does not have the Event any more."""
-        events = self._by_uid.get(event.uid, {})
+        about = _Object(event.key.namespace, event.uid)
+        events = self._by_object.get(about, {})
         events.pop(event.key.name, None)
         if not events:
-            self._by_uid.pop(event.uid, None)
+            self._by_object.pop(about, None)
 
-    def of(self, uid: str, related: str, now: float) -> list[SentEvent]:
+    def of(self, about: ObjectRef, related: str, now: float) -> list[SentEvent]:
         """The Events about the object in relation to one Service (an Ingress may use several). If the time of an
         Event is after `now`, a clock was wrong. The Event then counts as observed at `now`; otherwise no Event
         about the object could be sent until that time."""
-        events = self._by_uid.get(uid, {})
+        events = self._about(about)
         ahead = sorted((event for event in events.values() if event.last > now), key=lambda event: -event.last)
         for place, event in enumerate(ahead):
             events[event.key.name] = dataclasses.replace(event, last=now - place * _APART)
         return [event for event in events.values() if event.related == related]
 
-    def last_sent(self, uid: str) -> float:
+    def last_sent(self, about: ObjectRef) -> float:
         """When the last Event about the object was observed. Call `of` first, which corrects future times."""
-        return max((event.last for event in self._by_uid.get(uid, {}).values()), default=float("-inf"))
+        return max((event.last for event in self._about(about).values()), default=float("-inf"))
 
-    def warned(self, uid: str, related: str) -> bool:
+    def warned(self, about: ObjectRef, related: str) -> bool:
         """Whether the object has a Warning in relation to the Service that no recovery followed."""
-        return _warned([event for event in self._by_uid.get(uid, {}).values() if event.related == related])
+        return _warned([event for event in self._about(about).values() if event.related == related])
 
     def expire(self, before: float) -> None:
         """Forget Events that were last observed before that time: they have expired (--event-ttl of the API
         server), or expire soon."""
-        for uid, events in list(self._by_uid.items()):
+        for about, events in list(self._by_object.items()):
             kept = {name: event for name, event in events.items() if event.last >= before}
             if kept:
-                self._by_uid[uid] = kept
+                self._by_object[about] = kept
             else:
-                del self._by_uid[uid]
+                del self._by_object[about]
 
     def retain(self, uids: Container[str]) -> None:
         """Forget the Events about all other objects."""
-        for uid in [uid for uid in self._by_uid if uid not in uids]:
-            del self._by_uid[uid]
+        for about in [about for about in self._by_object if about.uid not in uids]:
+            del self._by_object[about]
+
+    def _about(self, about: ObjectRef) -> dict[str, SentEvent]:
+        return self._by_object.get(_Object(about.key.namespace, about.uid), {})
 
     def __len__(self) -> int:
-        return sum(map(len, self._by_uid.values()))
+        return sum(map(len, self._by_object.values()))
 
 
 def sent_event(record: EventRecord) -> SentEvent | None:

@@ -141,25 +141,25 @@ class EventPublisher:
             return None
         first: Write | None = None
         for wanted, inside in self._wanted(assessment, internal):
-            uid, related = wanted.regarding.uid, wanted.related.uid if wanted.related else ""
+            about, related = wanted.regarding, wanted.related.uid if wanted.related else ""
             sent = [
                 event
-                for event in self._sent.of(uid, related, self._wall())
+                for event in self._sent.of(about, related, self._wall())
                 if (event.reason in INTERNAL_REASONS) is inside
             ]
             following = next_event(
                 wanted,
                 sent,
                 self._pace,
-                last_sent=self._sent.last_sent(uid),
+                last_sent=self._sent.last_sent(about),
                 warned_before=not related and self._warned(service, inside),
             )
             if following is None:
                 if sent and wanted.reason in RECOVERIES:
                     # The recovery was sent before the condition turned True.
-                    self._recovering.discard((uid, inside))
+                    self._recovering.discard((about.uid, inside))
                 continue
-            due = self._due(_Track(key, uid, inside), wanted, sent, following, now)
+            due = self._due(_Track(key, about.uid, inside), wanted, sent, following, now)
             if first is None or due < first.due:
                 first = Write(due, partial(self._send, wanted, following))
             if due <= now:
@@ -179,7 +179,7 @@ class EventPublisher:
     def _subjects(self, assessment: Assessment | None) -> list[Subject]:
         if assessment is None:
             return []
-        return subjects(assessment, self._ingress_uid, lambda uid: self._sent.warned(uid, assessment.uid))
+        return subjects(assessment, self._ingress_uid, lambda ingress: self._sent.warned(ingress, assessment.uid))
 
     def _warned(self, service: Service, inside: bool) -> bool:
         """Whether the condition shows, or showed until now, an outcome that has a Warning. A condition says
