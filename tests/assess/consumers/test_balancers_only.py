@@ -21,7 +21,7 @@ MARKS = {
     "service.beta.kubernetes.io/aws-load-balancer-type": "nlb",
     "service.beta.kubernetes.io/azure-load-balancer-internal": "true",
     "networking.gke.io/load-balancer-type": "Internal",
-    "kube-router.io/service.advertise.loadbalancer": "true",
+    "kube-router.io/service.advertise.loadbalancerip": "true",
     **{f"{mark}x": "x" for signs in SIGNS.values() for mark in signs.marks},
 }
 """Annotations of every provider."""

@@ -118,6 +118,29 @@ def test_kube_router_advertises_by_its_flag(
     assert seen(subject, endpoints("a"), *nodes(""), options=router(*arguments)) == expected
 
 
+@pytest.mark.parametrize(
+    "annotations",
+    [
+        {"kube-router.io/service.scheduler": "lc"},
+        {"kube-router.io/service.schedflags": "sh-port"},
+        {"kube-router.io/service.dsr": "tunnel"},
+        {"kube-router.io/service.hairpin": ""},
+        {"kube-router.io/service.local": "true"},
+        {EXTERNAL: "true"},
+        {ADVERTISE: "false"},
+        {"kube-router.io/service.skiplbips": ""},
+    ],
+    ids=lambda annotations: next(iter(annotations)),
+)
+@pytest.mark.parametrize("arguments", [["--advertise-loadbalancer-ip"], []], ids=["flag", "no flag"])
+def test_an_annotation_that_advertises_nothing_leaves_a_service_to_the_cloud(
+    annotations: dict[str, str], arguments: list[str]
+) -> None:
+    """pkg/controllers/proxy/network_services_controller.go: most of them are for the proxy."""
+    objects = [service(annotations=annotations), endpoints("a"), *nodes("hcloud")]
+    assert world(*objects, options=router(*arguments)).consumer().consumer.family == "hcloud"
+
+
 def test_the_advice_for_kube_router_is_its_annotation() -> None:
     made = world(service(loadBalancerClass="kube-router"), endpoints("a"), *nodes(""), options=router())
     assert f"{ADVERTISE}=true" in made.advice()[0]

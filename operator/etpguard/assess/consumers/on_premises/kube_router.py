@@ -18,7 +18,15 @@ from etpguard.assess.consumers.announced_addresses import (
 )
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import NO_NODE, UNCHECKED, Recognition, by_class, by_mark
+from etpguard.assess.consumers.load_balancers import (
+    NO_NODE,
+    UNCHECKED,
+    Recognition,
+    by_class,
+    by_mark,
+    classless,
+    sole_cloud,
+)
 from etpguard.assess.consumers.node_addresses import addresses_of
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
 from etpguard.assess.consumers.other_announcers import KUBE_ROUTER_ADVERTISES as ADVERTISE
@@ -33,7 +41,6 @@ from etpguard.cluster.picture import Referrer
 from etpguard.objects import NODE, SERVICE, IPFamily, Kind, Node, Service
 
 CLASS = "kube-router"
-MARK = "kube-router.io/service."
 ADVERTISE_EXTERNAL = "kube-router.io/service.advertise.externalip"
 SKIP = "kube-router.io/service.skiplbips"
 """Deprecated. It counts with any value."""
@@ -71,7 +78,8 @@ class KubeRouter(Announcer):
     documented = (
         DocumentedConsumer(
             consumer="kube-router",
-            found_by="class `kube-router`, annotation `kube-router.io/service.…`",
+            found_by=f"class `kube-router`, annotation `{ADVERTISE}` or `{SKIP}`. Not by an annotation that turns "
+            "advertisement off, where the nodes are of one cloud: its load balancer may serve the Service",
             nodes="those with an endpoint, if the address is advertised",
             health_check="none",
             with_local=(
@@ -96,17 +104,13 @@ class KubeRouter(Announcer):
     )
 
     def recognise(self, service: Service) -> Recognition | None:
-        if service.type != "LoadBalancer":
-            return None
-        marked = by_mark(service, MARK) if service.spec.load_balancer_class is None else None
-        return by_class(service, CLASS) or marked
+        """The other annotations of kube-router say how its proxy serves an address, whoever gave it."""
+        return by_mark(service, ADVERTISE, SKIP) if classless(service) else by_class(service, CLASS)
 
     def targets(self, service: Service, view: View) -> tuple[Targets, bool]:
-        written = service.annotations.get(ADVERTISE)
-        # kube-router treats a value that ParseBool rejects as false.
-        if SKIP in service.annotations or (written is not None and not BOOLEANS.get(written)):
+        if _turned_off(service):
             return NodeTargets(NO_NODE, UNCHECKED, no_target=_OFF), False
-        if written is None:
+        if ADVERTISE not in service.annotations:
             planes = view.planes
             if planes is None or planes.kube_router is None:
                 return PossibleNodes(NODES, _FLAG, fewest=NO_NODE), False
@@ -115,7 +119,8 @@ class KubeRouter(Announcer):
         return NodeTargets(NODES, UNCHECKED), False
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        yield from super().find(service, view)
+        if not (_turned_off(service) and classless(service) and sole_cloud(view)):
+            yield from super().find(service, view)
         if service.spec.external_ips:
             yield from external_consumers(service, view, partial(self._announcer, service, view))
 
@@ -138,3 +143,9 @@ class KubeRouter(Announcer):
             yield annotate(service, ADVERTISE, "true", effect)
         else:
             yield from super().advise(service, verdict, nodes)
+
+
+def _turned_off(service: Service) -> bool:
+    """kube-router treats a value that ParseBool rejects as false."""
+    written = service.annotations.get(ADVERTISE)
+    return SKIP in service.annotations or (written is not None and not BOOLEANS.get(written))
