@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from etpguard.assess import Outcome
-from etpguard.foresight.changes import Apply, Change, Drain, Lose, Manifest, Rollout, Scale, Workload
+from etpguard.foresight.changes import Apply, By, Change, Drain, Lose, Manifest, Rollout, Scale, Workload
 from etpguard.foresight.forecast import Forecast
 from etpguard.foresight.internal_forecast import InternalPhases
 from etpguard.objects import SERVICE
@@ -238,6 +238,20 @@ def test_picture_of_is_given_all_nodes_in_order() -> None:
 def test_the_outcomes_that_a_change_reaches(change: Change, outcome: Outcome, reached: bool) -> None:
     found = forecast(cluster(agents(), daemon_set()), change).internal
     assert any(each.reaches(outcome) for each in found) is reached
+
+
+@pytest.mark.parametrize(
+    ("by", "dark"),
+    [
+        pytest.param(By.KUBECTL, None, id="kubectl leaves them"),
+        pytest.param(By.KARPENTER, 0b000, id="Karpenter evicts them when the clients have gone"),
+        pytest.param(By.CLUSTER_AUTOSCALER, 0b001, id="the cluster autoscaler evicts them with the clients"),
+    ],
+)
+def test_agents_of_a_drained_node(by: By, dark: int | None) -> None:
+    client = pod("client", "a", labels={"app": "client"})
+    found = forecast_of([*cluster(agents(), daemon_set()), client], Drain(("a",), by))
+    assert (None if found is None else found.dark) == dark
 
 
 def test_a_change_that_takes_the_last_endpoint_reaches_every_outcome() -> None:

@@ -104,11 +104,18 @@ class Evaluator:
         """The Services that lose or gain endpoints in one of the alternatives."""
         return {key for losing, new_for in reach(alternatives, self._pods) for key in (*losing, *new_for)}
 
-    def during(self, services: Iterable[Key], alternatives: Sequence[Alternative], scheduling: Scheduling) -> None:
+    def during(
+        self,
+        services: Iterable[Key],
+        alternatives: Sequence[Alternative],
+        scheduling: Scheduling,
+        inside: Sequence[Alternative] = (),
+    ) -> None:
+        """`inside`: the alternatives for clients in the cluster, where they differ."""
         trials, keys = self._trials(alternatives, scheduling), set(services)
         for key in keys:
             self._during[key] += self._cases(key, trials)
-        self.internal.during(keys, trials)
+        self.internal.during(keys, self._trials(inside, scheduling) if inside else trials)
 
     def settled(
         self, services: Iterable[Key], alternatives: Sequence[Alternative], scheduling: Scheduling

@@ -110,7 +110,12 @@ def drain(simulation: Simulation, change: Drain) -> None:
     for each in in_turn:
         simulation.assumptions[each.sentence] = None
     services = changed | simulation.evaluator.touched_by([*during, *everything])
-    simulation.evaluator.during(services, during, scheduling)
+    inside: list[Alternative] = []
+    if change.by is By.KARPENTER:
+        # It evicts the pods of DaemonSets when the node has no other pod, so no client there misses them.
+        last = frozenset(each.key for each in moves if each.controlled_by == "DaemonSet")
+        inside = [replace(each, gone=each.gone - last) for each in during]
+    simulation.evaluator.during(services, during, scheduling, inside)
     if change.by is By.CLUSTER_AUTOSCALER:
         # Cloud providers may keep a tainted node until something else makes them look; see `pod_ends`.
         with _unmarked(simulation, nodes, marked):
