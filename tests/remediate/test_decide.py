@@ -163,9 +163,30 @@ DRY = policy(mode="DryRun")
         ),
         pytest.param(
             standing(policy("other"), remediation=record(on_delete="Revert")),
-            Action.NONE,
+            Action.NOTE_POLICY,
             "Applied",
             id="policy gone, and another one keeps Cluster: a new name",
+        ),
+        pytest.param(
+            standing(
+                policy("other", remediation=accepting(budgets=[{"timeZone": "Mars/Olympus"}])),
+                remediation=record(on_delete="Revert"),
+            ),
+            Action.NOTE_POLICY,
+            "Applied",
+            id="policy gone, and the one that keeps Cluster has a mistake",
+        ),
+        pytest.param(
+            standing(policy("dry", mode="DryRun"), policy("other"), remediation=record(on_delete="Revert")),
+            Action.NOTE_POLICY,
+            "Applied",
+            id="policy gone, and of two others one keeps Cluster",
+        ),
+        pytest.param(
+            standing(policy("other"), remediation=record("Applying", on_delete="Revert")),
+            Action.APPLY,
+            "Applying",
+            id="policy gone before the end of the remediation",
         ),
         pytest.param(
             standing(policy("other", mode="DryRun"), remediation=record(on_delete="Revert")),
@@ -191,9 +212,9 @@ DRY = policy(mode="DryRun")
                 remediation=record(on_delete="Revert"),
                 covered_since=NOW - 1800,
             ),
-            Action.ROLL_BACK,
-            "Covered",
-            id="policy gone, and covered for long enough by the other one",
+            Action.NOTE_POLICY,
+            "Applied",
+            id="policy gone, and covered for long enough by the other one: first its name",
         ),
         pytest.param(
             standing(
@@ -291,10 +312,16 @@ DRY = policy(mode="DryRun")
             id="begun, and suspended",
         ),
         pytest.param(
-            standing(policy("other", suspend=True), remediation=record(on_delete="Revert"), recorded_policy=None),
+            standing(policy("other", suspend=True), remediation=record(on_delete="Revert")),
+            Action.NOTE_POLICY,
+            "Applied",
+            id="policy gone, and the one that keeps Cluster is suspended",
+        ),
+        pytest.param(
+            standing(policy("other", mode="DryRun", suspend=True), remediation=record(on_delete="Revert")),
             Action.NONE,
             "Suspended",
-            id="the policy is gone, and another one is suspended",
+            id="policy gone, and one that does not keep Cluster is suspended",
         ),
         pytest.param(
             standing(remediation=BEGUN, service=service(), local_set_by="kubectl-edit", by_person=True),

@@ -45,6 +45,11 @@ def phase_of(world: World) -> str:
     return record.phase if record else ""
 
 
+def policy_on_record(world: World) -> str:
+    record = world.record("a")
+    return record.policy.name if record and record.policy else ""
+
+
 def test_a_kind_that_is_not_served_does_not_mean_that_its_policies_are_deleted() -> None:
     world = remediated()
     for kind in (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY):
@@ -78,6 +83,54 @@ def test_a_policy_that_is_deleted_is_rolled_back_once_its_kind_is_served_again()
     for _ in range(10):
         world.quiet_round()
     assert policy_of(world) == "Local"
+
+
+def renamed() -> World:
+    """The policy of a remediated Service has another name now."""
+    world = remediated()
+    world.people_write_a_policy("other", "Enforce", False, "Keep", False)
+    world.people_delete_a_policy("opt-in")
+    for _ in range(10):
+        world.quiet_round()
+    return world
+
+
+def test_the_record_names_the_policy_that_keeps_cluster_after_its_own_is_gone() -> None:
+    world = renamed()
+    record = world.record("a")
+    assert record is not None
+    assert (record.phase, policy_on_record(world), record.on_delete) == ("Applied", "other", "Revert")
+
+
+@pytest.mark.parametrize("mode", ["DryRun", "Observe"])
+def test_a_renamed_policy_that_changes_its_mode_takes_nothing_back(mode: str) -> None:
+    world = renamed()
+    world.people_write_a_policy("other", mode, False, "Keep", False)
+    for _ in range(10):
+        world.quiet_round()
+    assert policy_of(world) == "Cluster"
+    world.people_delete_a_policy("other")
+    for _ in range(10):
+        world.quiet_round()
+    assert (phase_of(world), policy_of(world)) == ("RolledBack", "Local")
+
+
+def test_a_dry_run_for_all_takes_nothing_back_after_a_policy_was_renamed() -> None:
+    world = renamed()
+    world.people_write_a_policy("opt-in", "DryRun", False, "Revert", False)
+    for _ in range(10):
+        world.quiet_round()
+    assert policy_of(world) == "Cluster"
+
+
+def test_a_policy_that_is_gone_again_before_any_watch_has_shown_it_is_not_recorded() -> None:
+    world = remediated()
+    world.people_write_a_policy("other", "Enforce", False, "Keep", False)
+    world.people_delete_a_policy("opt-in")
+    world.sync(COVERAGE_POLICY)
+    world.people_delete_a_policy("other")
+    world.work()
+    assert policy_on_record(world) == "opt-in"
 
 
 def covered_for_long(world: World) -> None:

@@ -50,7 +50,8 @@ class Remediation(Shape, frozen=True):
     original_policy: str = "Local"
     original_health_check_node_port: int | None = None
     policy: PolicyRef | None = None
-    """The policy that decided; None if the report was lost and rebuilt from managedFields."""
+    """The policy that decided or, since that was deleted, the one that keeps Cluster; None if the report was lost
+    and rebuilt from managedFields."""
     on_delete: str = "Keep"
     intents: tuple[str, ...] = ()
     """The times at which intents were written, the newest `KEPT`. Budgets count them."""

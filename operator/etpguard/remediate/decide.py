@@ -35,6 +35,7 @@ class Action(Enum):
     ROLL_BACK = "roll back"
     NOTE_USER_ROLLBACK = "record that a person restored Local"
     NOTE_REVERT = "record that a tool restored Local"
+    NOTE_POLICY = "record another policy"
     FORGET = "discard the intent"
     WITHDRAW = "withdraw the rollback"
 
@@ -109,6 +110,10 @@ def _remediated(case: Case, record: Remediation, ledger: Ledger, now: float) -> 
     asked = recorded is not None and requests_rollback(recorded, service)
     if asked or (governing is not None and governing.requests_rollback(service)):
         return made(Action.ROLL_BACK, reasons.ROLLBACK_REQUESTED.because("rollbackRequests names the Service"))
+    if recorded is None and not begun and (keeper := case.keeper) is not None:
+        # Of a policy that is gone, nobody could tell a later change of mode from its deletion.
+        why = f"its policy is gone; {keeper.kind} {keeper.key} keeps Cluster"
+        return Decision(Action.NOTE_POLICY, reasons.APPLIED.because(why), policy=reference(keeper))
     if governing is not None and (paused := checks.pause(governing)) is not None:
         return made(Action.NONE, paused)
     if case.orphaned and record.on_delete == "Revert":

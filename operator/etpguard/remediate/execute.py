@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
+
 from etpguard.assess import Outcome, Reason
 from etpguard.assess.consumers.metallb import sharing
 from etpguard.cluster import Picture
@@ -90,6 +92,8 @@ class Executor:
                 return await self._rollback.roll_back(again.reason, now)
             case Action.NOTE_USER_ROLLBACK | Action.NOTE_REVERT:
                 return await self._rollback.note_back(case, again.action, now)
+            case Action.NOTE_POLICY:
+                return await self._note_policy(case, ledger, now)
             case Action.FORGET:
                 await self._rollback.cancel(now, reasons.NOT_APPLIED.meaning)
                 return reasons.NOT_APPLIED.meaning
@@ -106,10 +110,24 @@ class Executor:
             local = fresh.assessment.if_local if fresh.assessment else None
             if local is None or local.outcome is not Outcome.Covered:
                 raise Changed(f"the outcome under Local would be {local.outcome.name if local else 'unknown'}")
-        rules = await self._reader.rules(case.service.key)
-        last = decide(refreshed(rules.applied_to(case), case.remediation), ledger, self._wall())
+        last = await self._under_present_rules(case, ledger)
         if last.reason != decision.reason:
             raise Changed(str(last.reason))
+
+    async def _under_present_rules(self, case: Case, ledger: Ledger) -> Decision:
+        """The decision by the policies that the API server has now."""
+        rules = await self._reader.rules(case.service.key)
+        return decide(refreshed(rules.applied_to(case), case.remediation), ledger, self._wall())
+
+    async def _note_policy(self, case: Case, ledger: Ledger, now: CurrentService) -> str:
+        """Name the policy that keeps the Service at Cluster in the record, in place of one that is gone. Its
+        `onDelete` stays. One write, so a kill leaves the one policy or the other."""
+        last = await self._under_present_rules(case, ledger)
+        record = now.remediation
+        if record is None or last.action is not Action.NOTE_POLICY:
+            raise Changed(str(last.reason))
+        await self._recorder.write(now, msgspec.structs.replace(record, policy=last.policy))
+        return last.reason.detail
 
     async def rebuild(self, governing: Governing | None, key: Key) -> str:
         """See `Rollback.rebuild`; raises as `carry_out`."""

@@ -72,11 +72,14 @@ class Case:
     """Whether a person restored Local and the governing policies have not changed since."""
 
     @property
+    def keeper(self) -> CoveragePolicy | None:
+        """The first policy that keeps the Service at Cluster, if there is one."""
+        return self.governing.keeper(self.service.type) if self.governing else None
+
+    @property
     def orphaned(self) -> bool:
         """Whether the policy that the record names is gone, and no other one keeps the Service at Cluster."""
-        return self.recorded_policy is None and not (
-            self.governing and self.governing.keeps_cluster(self.service.type)
-        )
+        return self.recorded_policy is None and self.keeper is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,10 +89,10 @@ class Governing:
     def on_delete(self) -> str:
         return self.deciding.spec.rollback.on_delete
 
-    def keeps_cluster(self, service_type: str) -> bool:
-        """Whether the policies want a remediated Service of this type to stay as it is."""
-        accepted = self.source_ip_loss_accepted and service_type in self.service_types
-        return self.mode == "Enforce" and not self.invalid and accepted
+    def keeper(self, service_type: str) -> CoveragePolicy | None:
+        """The first policy that wants a remediated Service of this type to stay at Cluster. What the others say,
+        and a value that cannot be evaluated, prevent new remediations only."""
+        return next((policy for policy in self.policies if _keeps_cluster(policy, service_type)), None)
 
     @cached_property
     def invalid(self) -> str:
@@ -140,6 +140,12 @@ def together(selecting: Iterable[CoveragePolicy]) -> Governing | None:
     found = [p for p in selecting if p.spec.mode != "Observe" and not p.deleting]
     found.sort(key=lambda p: (_MODES.index(p.spec.mode), p.key))
     return Governing(tuple(found)) if found else None
+
+
+def _keeps_cluster(policy: CoveragePolicy, service_type: str) -> bool:
+    spec = policy.spec
+    accepted = spec.remediation.source_ip_loss == "Accept" and service_type in spec.service_types
+    return spec.mode == "Enforce" and accepted
 
 
 def requests_rollback(policy: CoveragePolicy, service: Service) -> bool:

@@ -30,9 +30,10 @@ _ORDER = {
     Action.FORGET: 0,
     Action.WITHDRAW: 0,
     Action.APPLY: 1,
-    Action.DRY_RUN: 2,
+    Action.NOTE_POLICY: 2,
+    Action.DRY_RUN: 3,
 }
-"""Steps that end a remediation come before steps that begin one."""
+"""Steps that end a remediation come before steps that begin one, and what changes no Service comes last."""
 
 
 class StepRunner:
