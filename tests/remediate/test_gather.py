@@ -342,6 +342,21 @@ def test_an_absent_kind_decides_nothing_while_records_are_there(kind: AnyKind) -
     assert stand.look(1).ledger.blind == Reason("NotReadable", f"{kind.resource} is not served")
 
 
+@pytest.mark.parametrize("absent", [True, False], ids=["not served", "not fresh"])
+def test_the_wait_for_another_policy_counts_no_time_in_which_nobody_could_see_one(absent: bool) -> None:
+    stand = Stand(governed=Outcome.Blackhole)
+    stand.remediated("governed", on_delete="Revert")
+    stand.picture.store(COVERAGE_POLICY).clear()
+    for at in range(0, 60, 5):
+        if absent:
+            stand.absent.add(COVERAGE_POLICY)
+        assert stand.look(at, None if absent else BLIND).ledger.blind
+    stand.absent.clear()
+    assert stand.look(60).cases[Key("default", "governed")].orphaned_until == NOW + 90
+    assert stand.decision(89) == (Action.NONE, "Applied")
+    assert stand.decision(90) == (Action.ROLL_BACK, "PolicyDeleted")
+
+
 def test_rollbacks_that_nobody_asked_for_have_a_breaker_and_a_rate() -> None:
     names = [f"governed{n:02}" for n in range(20)]
     stand = Stand("40%", **dict.fromkeys(names, Outcome.Blackhole))

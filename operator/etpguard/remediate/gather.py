@@ -132,7 +132,7 @@ class Gatherer:
                 else "",
                 former_reverts=self._memory.former_reverts(key),
             )
-            cases[key] = self._orphaned(refreshed(case, remediation), monotonic, wall)
+            cases[key] = self._orphaned(refreshed(case, remediation), blind is not None, monotonic, wall)
         self._history.forget(cases, monotonic)
         made = yield from self._ledger.steps(cases, by_uid, matched, monotonic, wall)
         ledger = replace(made, blind=blind, term=term)
@@ -188,8 +188,9 @@ class Gatherer:
                 return reasons.NOT_READABLE.because(f"{kind.resource} is not served")
         return None
 
-    def _orphaned(self, case: Case, monotonic: float, wall: float) -> Case:
-        orphaned = case.remediation is not None and case.orphaned
+    def _orphaned(self, case: Case, blind: bool, monotonic: float, wall: float) -> Case:
+        # A picture that is not complete does not show that a policy is gone.
+        orphaned = case.remediation is not None and case.orphaned and not blind
         since = self._history.orphaned(case.service.key, orphaned, monotonic)
         if since is None:
             return case
