@@ -176,7 +176,12 @@ FIELDS = (
     Field("remediations[].action", "string", "None, SetCluster, DryRun, RollBack or Record.", True),
     Field("remediations[].reason", "string", "Why, as a code of [remediation.md](remediation.md).", True),
     Field("remediations[].message", "string", "Why, in words.", True),
-    Field("remediations[].afterSeconds", "integer", "The dwell before the action; 0 for no action.", True),
+    Field(
+        "remediations[].afterSeconds",
+        "integer",
+        "For how many seconds the state must last before the action; 0 for no action.",
+        True,
+    ),
     Field("assumptions[]", "string", "The assumed data plane, and what single Services rest on, each once."),
     Field("warnings[]", "string", "As on stderr."),
     Field("notRead[]", "string", "Resources that could not be read, or are not in the files."),

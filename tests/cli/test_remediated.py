@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from tests.cli.program import SEED, etpguard
 
 NAME = "default/nginx-nginx-ingress-controller"
+FORMER = {"kind": "CoveragePolicy", "namespace": "default", "name": "former", "uid": "u-3"}
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +63,81 @@ def test_the_report_gives_the_two_ways_on(remediated: str) -> None:
     assert first.startswith("Keep Cluster: set it at the source.")
     assert second.endswith(f"Command: etpguard rollback {NAME}")
     assert service["ifLocal"]["outcome"] == "TargetsUnhealthy"
+
+
+def preview(state: str, record: dict[str, Any], spec: dict[str, Any], tmp_path: Path) -> tuple[str, str, int]:
+    """What `check --policy` says of the remediated Service with that record, under a policy with that spec."""
+    given = json.loads(state)
+    given["items"][-1]["status"]["remediation"] |= record
+    policy = {
+        "apiVersion": "etpguard.dev/v1alpha1",
+        "kind": "CoveragePolicy",
+        "metadata": {"namespace": "default", "name": "opt-in"},
+        "spec": {"serviceSelector": {"matchLabels": {"app.kubernetes.io/name": "nginx-ingress"}}, **spec},
+    }
+    (tmp_path / "policy").write_text(json.dumps(policy))
+    run = etpguard("check", "-f", "-", "--policy", tmp_path / "policy", "-o", "json", stdin=json.dumps(given))
+    (row,) = run.report["remediations"]
+    return row["action"], row["reason"], row["afterSeconds"]
+
+
+@pytest.mark.parametrize(
+    ("record", "spec", "expected"),
+    [
+        pytest.param(
+            {"policy": FORMER, "onDelete": "Revert"},
+            {"mode": "DryRun"},
+            ("RollBack", "PolicyDeleted", 30),
+            id="dry run",
+        ),
+        pytest.param(
+            {"policy": FORMER, "onDelete": "Revert"},
+            {"mode": "Observe"},
+            ("RollBack", "PolicyDeleted", 30),
+            id="observe",
+        ),
+        pytest.param(
+            {"policy": FORMER, "onDelete": "Keep"}, {"mode": "DryRun"}, ("None", "Applied", 0), id="Keep"
+        ),
+        pytest.param(
+            {"policy": FORMER, "onDelete": "Revert"},
+            {"mode": "Enforce", "remediation": {"sourceIPLoss": "Accept"}},
+            ("Record", "Applied", 0),
+            id="the policy has another name",
+        ),
+        pytest.param(
+            {"policy": FORMER, "onDelete": "Revert", "phase": "RollingBack", "message": "PolicyDeleted"},
+            {"mode": "DryRun"},
+            ("RollBack", "PolicyDeleted", 0),
+            id="begun",
+        ),
+    ],
+)
+def test_a_preview_shows_the_rollback_for_a_policy_that_is_gone(
+    remediated: str,
+    record: dict[str, Any],
+    spec: dict[str, Any],
+    expected: tuple[str, str, int],
+    tmp_path: Path,
+) -> None:
+    assert preview(remediated, record, spec, tmp_path) == expected
+
+
+def test_a_preview_shows_the_rollback_for_coverage(remediated: str, tmp_path: Path) -> None:
+    given = json.loads(remediated)
+    (slice_,) = (item for item in given["items"] if item["kind"] == "EndpointSlice")
+    covered = {endpoint["nodeName"] for endpoint in slice_["endpoints"]}
+    kept = [i for i in given["items"] if i["kind"] != "Node" or i["metadata"]["name"] in covered]
+    spec = {
+        "mode": "Enforce",
+        "remediation": {"sourceIPLoss": "Accept"},
+        "rollback": {"mode": "WhenCovered", "coveredForSeconds": 600},
+    }
+    policy = {
+        "apiVersion": "etpguard.dev/v1alpha1",
+        "kind": "CoveragePolicy",
+        "metadata": {"namespace": "default", "name": "former", "uid": "u-3"},
+        "spec": spec,
+    }
+    state = json.dumps({**given, "items": [policy, *kept]})
+    assert preview(state, {"policy": FORMER}, spec, tmp_path) == ("RollBack", "Covered", 600)

@@ -1,11 +1,12 @@
 """`etpguard check --policy`: what policies from files would do to each Service now, or why they would do nothing.
 
 They apply together with the policies of the cluster. A policy of a file replaces the one with the same name, as an
-edit would. The preview assumes that the dwell is over. Budgets count the remediations that the reports show.
+edit would. The preview assumes that each wait is over. Budgets count the remediations that the reports show.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -52,7 +53,7 @@ _RECORD = ("Record", "record")
 
 class Row(NamedTuple):
     """What etpguard would do about one Service. `policy` is the deciding one. `after`: for how many seconds the
-    outcome must last first; 0 where etpguard would do nothing. `refuses`: whether a policy of the Service has
+    state must last first; 0 where etpguard would do nothing. `refuses`: whether a policy of the Service has
     networkPolicy: Refuse."""
 
     service: Key
@@ -178,14 +179,27 @@ def _edited(picture: Picture, policy: CoveragePolicy) -> CoveragePolicy:
 def _row(key: Key, case: Case, round_: Round, about: CoveragePolicy, now: float) -> Row:
     assert case.assessment is not None, "a policy matches assessed Services only"
     outcome, governing = case.assessment.outcome.name, case.governing
-    if governing is None:
+    begun = case.remediation is not None and case.remediation.in_force_for(case.service.uid)
+    if governing is None and not begun:
         return Row(key, outcome, about, Action.NONE, reasons.OBSERVE.because(), 0)
-    waited = replace(case, in_need_since=now - governing.dwell_seconds)
-    decision = decide(waited, round_.ledger, now)
-    begins = decision.action in (Action.APPLY, Action.DRY_RUN)
-    after = governing.dwell_seconds if begins else 0
-    refuses = not governing.ignores_network_policies
-    return Row(key, outcome, governing.deciding, decision.action, decision.reason, after, refuses)
+    decision = decide(_waited(case, now), round_.ledger, now)
+    after = 0.0
+    if governing is not None and decision.action in (Action.APPLY, Action.DRY_RUN):
+        after = governing.dwell_seconds
+    elif decision.action is Action.ROLL_BACK:
+        after = decide(case, round_.ledger, now).again or 0.0
+    decides = governing.deciding if governing else about
+    refuses = governing is not None and not governing.ignores_network_policies
+    return Row(key, outcome, decides, decision.action, decision.reason, math.ceil(after), refuses)
+
+
+def _waited(case: Case, now: float) -> Case:
+    """The case after every wait: its state has lasted for long enough."""
+    waited = replace(case, orphaned_until=now)
+    if (governing := case.governing) is None:
+        return waited
+    covered = None if case.covered_since is None else now - governing.covered_seconds
+    return replace(waited, in_need_since=now - governing.dwell_seconds, covered_since=covered)
 
 
 def assumed_planes(assessed: Assessed, rows: Sequence[Row]) -> list[str]:
