@@ -111,13 +111,25 @@ def _live_through_it(site: Cluster, scene: Scene) -> None:
         site.call("PATCH", scene.service_path("by-hand"), {"spec": {"externalTrafficPolicy": "Cluster"}})
         wait_for(lambda: not scene.report("by-hand"), 60, "its end")
         wait_for(lambda: "status" in site.call("GET", f"{path}/{scene.namespace}"), 60, "the policy's status")
-        scene.wait_phase("Applied")
-        # The remediation is rolled back once a read from the API server confirms that both are gone.
-        scene.delete_policy()
-        site.call("DELETE", f"{path}/{scene.namespace}")
-        scene.wait_phase("RolledBack", timeout=120)
+        for _ in range(2):
+            _delete_the_deciding_policy(site, scene, path)
     finally:
         site.request("DELETE", f"{path}/{scene.namespace}")
+
+
+def _delete_the_deciding_policy(site: Cluster, scene: Scene, path: str) -> None:
+    """Its remediations are rolled back, once a read from the API server confirms that it is gone."""
+    decided = scene.wait_phase("Applied")["policy"]
+    if decided["kind"] == "CoveragePolicy":
+        scene.delete_policy(decided["name"])
+    else:
+        site.call("DELETE", f"{path}/{decided['name']}")
+
+    def put_back() -> bool:
+        now = scene.remediation()
+        return bool(now["phase"] == "RolledBack" or now["policy"] != decided)
+
+    wait_for(put_back, 60, f"the rollback of what {decided} remediated")
 
 
 def _events_sent(scene: Scene, reason: str) -> int:
