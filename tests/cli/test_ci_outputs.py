@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -99,13 +100,20 @@ def test_hostile_text_stays_text() -> None:
     assert "\\<b\\>" in row
     assert "\\[a\\]\\(http" in row
     assert row.replace("\\|", "").count("|") == 6
+    assert row.isprintable()
+
+
+def test_a_comment_of_a_pipeline_mentions_nobody_and_has_no_link() -> None:
+    reason = "@org/team &commat;org https://evil.example www.evil.example a@evil.example"
+    (_, _, row) = markdown([report(service("web", "Outage", reason))], {}).splitlines()
+    assert re.findall(r"@(?!&#8203;)|[^\\\\]://|www\.|&c", row) == []
 
 
 def test_junit_has_the_assumptions_and_warnings_after_the_tests() -> None:
     text = junit([report(service("a", "Covered"), assumptions=["one"], warnings=["two\x00"])], None, {})
     case, notes = ElementTree.fromstring(text)
     assert (case.tag, notes.tag) == ("testcase", "system-out")
-    assert notes.text == "Assumed: one.\nWarning: two\ufffd"
+    assert notes.text == "Assumed: one.\nWarning: two\\x00"
 
 
 def test_markdown_has_the_worst_first_and_few_names() -> None:

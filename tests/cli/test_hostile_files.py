@@ -252,6 +252,19 @@ def test_an_annotation_that_is_too_long_is_named() -> None:
     assert "250003 characters" in hostile["reason"]
 
 
+@pytest.mark.parametrize("output", ["table", "wide", "junit", "markdown", "html"])
+def test_no_output_has_control_characters(output: str) -> None:
+    host = "\u001b]0;x\u0007\u202e"
+    objects = [
+        *control_characters(),
+        service("vip", first=20010, type="LoadBalancer", annotations={"kube-vip.io/vipHost": host}),
+        endpoint_slice("vip"),
+    ]
+    run = etpguard("check", "-A", "-f", "-", "-o", output, stdin=listed(objects))
+    assert run.code in (0, 1), run.err
+    assert [line for line in run.out.split("\n") if not line.isprintable()] == []
+
+
 def test_commands_to_copy_are_words_of_a_shell() -> None:
     run = etpguard("explain", "hostile/web", "-f", "-", stdin=listed([*WEB, *selectors_of_bindings()[-1:]]))
     assert run.code == 0, run.err

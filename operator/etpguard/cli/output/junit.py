@@ -1,21 +1,19 @@
 """A CoverageReport as JUnit XML, which most CI systems show: a test for each Service.
 
-The elements and attributes are those of the schema of Jenkins (junit-10.xsd of its xUnit plugin).
+The elements and attributes are those of the schema of Jenkins (junit-10.xsd of its xUnit plugin). XML 1.0 allows
+all printable characters.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 from xml.etree import ElementTree
 
+from etpguard.objects.text import harmless
 from etpguard.outcomes import Outcome, severity
 
 Json = Mapping[str, Any]
-
-_NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 does not allow."""
 
 
 def junit(
@@ -33,7 +31,7 @@ def junit(
 
 
 def _suite(report: Json, fail_on: Outcome | None, internal_fail_on: Outcome | None) -> ElementTree.Element:
-    cluster = _text(report.get("cluster", ""))
+    cluster = harmless(report.get("cluster", ""))
     suite = ElementTree.Element("testsuite", name=f"etpguard {cluster}".rstrip())
     failures = skipped = 0
     tests = [(service, service["name"], _severity(service), fail_on) for service in report["services"]]
@@ -42,29 +40,29 @@ def _suite(report: Json, fail_on: Outcome | None, internal_fail_on: Outcome | No
         for entry in report["internal"]
     ]
     for service, name, weight, least in tests:
-        group = f"{cluster}.{service['namespace']}" if cluster else service["namespace"]
-        case = ElementTree.SubElement(suite, "testcase", classname=group, name=name)
-        outcome, reason = Outcome[service["outcome"]], _text(service.get("reason", ""))
+        group = harmless(f"{cluster}.{service['namespace']}" if cluster else service["namespace"])
+        case = ElementTree.SubElement(suite, "testcase", classname=group, name=harmless(name))
+        outcome, reason = Outcome[service["outcome"]], harmless(service.get("reason", ""))
         if least is not None and weight >= least:
             failures += 1
             failure = ElementTree.SubElement(
                 case, "failure", type=outcome.name, message=f"{outcome.name}: {reason}"
             )
-            failure.text = _text("\n".join(_details(service)))
+            failure.text = "\n".join(map(harmless, _details(service)))
         elif outcome is Outcome.Unknown:
             skipped += 1
             ElementTree.SubElement(case, "skipped", message=f"{outcome.name}: {reason}")
         else:
             ElementTree.SubElement(case, "system-out").text = f"{outcome.name}: {reason}"
     if notes := _notes(report):
-        ElementTree.SubElement(suite, "system-out").text = _text("\n".join(notes))
+        ElementTree.SubElement(suite, "system-out").text = "\n".join(map(harmless, notes))
     return _counted(suite, len(tests), failures=failures, skipped=skipped)
 
 
 def _error(cluster: str, why: str) -> ElementTree.Element:
-    suite = ElementTree.Element("testsuite", name=f"etpguard {_text(cluster)}")
-    case = ElementTree.SubElement(suite, "testcase", classname=_text(cluster), name="cluster")
-    ElementTree.SubElement(case, "error", type="NotRead", message=_text(why))
+    suite = ElementTree.Element("testsuite", name=f"etpguard {harmless(cluster)}")
+    case = ElementTree.SubElement(suite, "testcase", classname=harmless(cluster), name="cluster")
+    ElementTree.SubElement(case, "error", type="NotRead", message=harmless(why))
     return _counted(suite, 1, errors=1)
 
 
@@ -99,7 +97,3 @@ def _details(service: Json) -> list[str]:
         if consumer["uncoveredNodes"]:
             lines.append(f"  uncovered nodes: {', '.join(consumer['uncoveredNodes'])}")
     return [*lines, *(f"advice: {each}" for each in service["advice"])]
-
-
-def _text(value: str) -> str:
-    return _NOT_XML.sub("\ufffd", value)

@@ -6,13 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from etpguard.objects.text import listed
+from etpguard.objects.text import harmless, listed
 from etpguard.outcomes import Outcome
 
 Json = Mapping[str, Any]
 
 NAMED = 5
 _HEADER = ("| Outcome | Service | Uncovered | Nodes | Reason |", "|---|---|---|---|---|")
+_NO_MENTION = "@&#8203;"
+"""An @ and a space of no width, as Renovate and Dependabot write it."""
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~-])")
 
 
@@ -71,5 +73,7 @@ def _cells(service: Json, names: Sequence[str], reason: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text of objects is not markup, and a table has one line for each row."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    """Text of objects is not markup, and a table has one line for each row. GitHub makes links of addresses and
+    notifies whom a text mentions, with a backslash before it too."""
+    plain = harmless(" ".join(text.split())).replace("&", "&amp;")
+    return _SPECIAL.sub(r"\\\1", plain).replace("@", _NO_MENTION).replace("://", r"\://").replace("www.", r"www\.")

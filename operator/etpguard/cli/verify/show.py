@@ -8,7 +8,7 @@ from typing import Any
 from etpguard.cli.output.structured import print_json
 from etpguard.cli.output.table import plain
 from etpguard.objects import API_VERSION, Key
-from etpguard.objects.text import listed
+from etpguard.objects.text import harmless, listed
 from etpguard.verification import Conclusion, HealthAnswer, Judged, Verdict
 from etpguard.verification.target_health import TargetJudged
 
@@ -36,7 +36,7 @@ def wire(output: str, service: Key, rows: Sequence[Judged], conclusion: Conclusi
     ]
     print("\n".join(plain(_WIRE, cells)))
     _reasons([(row.prediction.node, row.reason) for row in rows if row.reason])
-    print(f"\n{conclusion.verdict.value}: {conclusion.sentence}")
+    print(f"\n{harmless(f'{conclusion.verdict.value}: {conclusion.sentence}')}")
 
 
 def targets(output: str, service: Key, rows: Sequence[TargetJudged], verdict: Verdict, sentence: str) -> None:
@@ -58,7 +58,7 @@ def targets(output: str, service: Key, rows: Sequence[TargetJudged], verdict: Ve
     cells = [(row.node or "-", row.target, row.predicted, row.seen, row.verdict.value) for row in rows]
     print("\n".join(plain(_TARGETS, cells)))
     _reasons([(row.node or row.target, row.reason) for row in rows if row.reason])
-    print(f"\n{verdict.value}: {sentence}")
+    print(f"\n{harmless(f'{verdict.value}: {sentence}')}")
 
 
 def _reasons(found: Sequence[tuple[str, str]]) -> None:
@@ -69,7 +69,7 @@ def _reasons(found: Sequence[tuple[str, str]]) -> None:
     if nodes:
         print()
     for reason, names in nodes.items():
-        print(f"{listed(list(names), 5)}: {reason}")
+        print(harmless(f"{listed(list(names), 5)}: {reason}"))
 
 
 def _health(health: HealthAnswer | None) -> str:
