@@ -9,6 +9,7 @@ import pytest
 
 from etpguard.assess import DataPlane, Options
 from etpguard.assess.consumers.metallb import sharing
+from etpguard.assess.consumers.other_announcers import KUBE_ROUTER_ADVERTISES as ADVERTISE
 from etpguard.assess.data_planes.choice import Choice
 from etpguard.assess.data_planes.detection import Detection
 from etpguard.assess.outcome import Outcome
@@ -686,7 +687,6 @@ CILIUM_BGP: Json = {
         ]
     },
 }
-KUBE_ROUTER = clusters.daemon_set("kube-router", args=["--advertise-loadbalancer-ip", "--run-service-proxy=false"])
 
 
 def held(on: str) -> Json:
@@ -716,10 +716,26 @@ def test_another_controller_may_announce_what_metallb_does_not(
     assert (made.consumer().outcome is Outcome.NoTargets) is (reason == "NotAdvertised")
 
 
-def test_kube_router_may_announce_what_metallb_does_not() -> None:
-    options = Options(Detection(Choice(), clusters.named_objects([KUBE_ROUTER])))
-    made = world(service(annotations=ALLOCATED), endpoints("a"), *nodes(""), pool("default"), options=options)
-    assert made.consumer().reason.code == "AnnouncedByOther"
+FLAG = "--advertise-loadbalancer-ip"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "desired", "reason"),
+    [
+        pytest.param([FLAG], 3, "AnnouncedByOther", id="the flag"),
+        pytest.param([FLAG, "--run-router=false"], 3, "NotAdvertised", id="no router"),
+        pytest.param([FLAG], 0, "NotAdvertised", id="no pod"),
+    ],
+)
+@pytest.mark.parametrize("annotations", [{}, {ADVERTISE: "true"}], ids=["flag", "annotation"])
+def test_kube_router_may_announce_what_metallb_does_not(
+    annotations: Json, arguments: list[str], desired: int, reason: str
+) -> None:
+    router = clusters.daemon_set("kube-router", args=[*arguments, "--run-service-proxy=false"], desired=desired)
+    options = Options(Detection(Choice(), clusters.named_objects([router])))
+    subject = service(annotations={**ALLOCATED, **annotations})
+    made = world(subject, endpoints("a"), *nodes(""), pool("default"), options=options)
+    assert made.consumer().reason.code == reason
 
 
 def test_policies_of_cilium_that_cannot_be_read_may_announce_it() -> None:

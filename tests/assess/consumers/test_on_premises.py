@@ -93,10 +93,18 @@ def test_announcers(subject: Json, expected: Seen) -> None:
     assert seen(subject, endpoints("a"), *nodes("")) == expected
 
 
-def router(*arguments: str) -> Options:
+def router(*arguments: str, desired: int = 3) -> Options:
     """With the DaemonSet of kube-router, which is not the data plane."""
     args = ["--run-service-proxy=false", *arguments]
-    return Options(Detection(Choice(), clusters.named_objects([clusters.daemon_set("kube-router", args=args)])))
+    daemon_set = clusters.daemon_set("kube-router", args=args, desired=desired)
+    return Options(Detection(Choice(), clusters.named_objects([daemon_set])))
+
+
+FLAGS = ["--advertise-loadbalancer-ip", "--advertise-external-ip"]
+NO_ROUTER = [
+    pytest.param(router("--run-router=false", *FLAGS), id="--run-router=false"),
+    pytest.param(router(*FLAGS, desired=0), id="no pod"),
+]
 
 
 @pytest.mark.parametrize(
@@ -144,6 +152,22 @@ def test_an_annotation_that_advertises_nothing_leaves_a_service_to_the_cloud(
 def test_the_advice_for_kube_router_is_its_annotation() -> None:
     made = world(service(loadBalancerClass="kube-router"), endpoints("a"), *nodes(""), options=router())
     assert f"{ADVERTISE}=true" in made.advice()[0]
+
+
+@pytest.mark.parametrize("options", NO_ROUTER)
+@pytest.mark.parametrize("annotations", [{}, {ADVERTISE: "true"}], ids=["flag", "annotation"])
+def test_without_its_router_kube_router_advertises_no_load_balancer(
+    annotations: dict[str, str], options: Options
+) -> None:
+    """pkg/cmd/kube-router.go: only the routing controller advertises."""
+    subject = service(loadBalancerClass="kube-router", annotations=annotations)
+    made = world(subject, endpoints("a"), *nodes(""), options=options)
+    found = made.consumer()
+    assert (found.outcome.name, found.reason.code) == ("NoTargets", "NotAdvertised")
+    assert "--run-router=false or wants no pod" in found.reason.detail
+    assert made.advice() == []
+    by_cloud = [service(annotations=annotations | {ADVERTISE: "true"}), endpoints("a"), *nodes("hcloud")]
+    assert world(*by_cloud, options=options).consumer().consumer.family == "hcloud"
 
 
 def test_openelb_announces_a_shared_address_from_the_nodes_of_both() -> None:
@@ -463,3 +487,12 @@ def test_felix_may_answer_arp_on_any_node(mode: str, expected: Seen, version: st
     objects = [service(), *nodes(""), calico("203.0.113.0/24")]
     assert seen(*objects, endpoints("a"), options=options) == expected
     assert seen(*objects, endpoints("a", "b", "c"), options=options).outcome == "Covered"
+
+
+@pytest.mark.parametrize("options", NO_ROUTER)
+@pytest.mark.parametrize("annotations", [{}, {EXTERNAL: "true"}], ids=["flag", "annotation"])
+def test_without_its_router_kube_router_advertises_no_external_ip(
+    annotations: dict[str, str], options: Options
+) -> None:
+    made = world(exposed(annotations=annotations), endpoints("a"), *MEMBERS, options=options)
+    assert made.assessment.reason.code == "NoKnownConsumer"

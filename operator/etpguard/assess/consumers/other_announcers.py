@@ -29,7 +29,7 @@ def others(service: Service, view: View) -> str:
         return "a CiliumBGPAdvertisement selects the Service"
     written = service.annotations.get(KUBE_ROUTER_ADVERTISES)
     router = view.planes.kube_router if view.planes else None
-    if router and (router.load_balancer_ips if written is None else BOOLEANS.get(written)):
+    if router and router.routes and (router.load_balancer_ips if written is None else BOOLEANS.get(written)):
         return "kube-router advertises the addresses of load balancers (--advertise-loadbalancer-ip)"
     for kind in (CILIUM_L2_ANNOUNCEMENT_POLICY, CILIUM_BGP_ADVERTISEMENT):
         if _without_class(service) and (why := view.hidden(kind)):

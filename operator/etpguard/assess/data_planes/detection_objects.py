@@ -184,12 +184,13 @@ class Objects:
 
     def kube_router_advertises(self) -> KubeRouterAdvertises | None:
         """kube-router 7c2c277 pkg/options/options.go: --advertise-loadbalancer-ip and --advertise-external-ip are
-        false by default."""
-        if self.daemon_set(named.KUBE_ROUTER_DAEMON_SET) is None:
+        false by default, --run-router is true."""
+        found = self.daemon_set(named.KUBE_ROUTER_DAEMON_SET)
+        if found is None:
             return None
         arguments = self._arguments(named.KUBE_ROUTER_DAEMON_SET)
-        if (switch(arguments, "run-router") or "true").lower() not in _TRUE:
-            return KubeRouterAdvertises(False, False)
+        if found.idle or (switch(arguments, "run-router") or "true").lower() not in _TRUE:
+            return KubeRouterAdvertises(False, False, routes=False)
         balancers, external = (
             (switch(arguments, name) or "").lower() in _TRUE
             for name in ("advertise-loadbalancer-ip", "advertise-external-ip")

@@ -117,6 +117,8 @@ class KubeRouterAdvertises(Struct, frozen=True):
 
     load_balancer_ips: bool
     external_ips: bool
+    routes: bool = True
+    """Whether a pod with its routing controller runs. Without one, no annotation makes it advertise anything."""
 
 
 class NodePlanes(Struct, frozen=True):

@@ -33,6 +33,7 @@ from etpguard.assess.consumers.other_announcers import KUBE_ROUTER_ADVERTISES as
 from etpguard.assess.consumers.remedies import annotate
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
+from etpguard.assess.data_planes.interface import KubeRouterAdvertises
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.assess.node_rule import Hosts
@@ -54,6 +55,11 @@ _FLAG = Reason(
 _FLAG_OFF = Reason(
     "NotAdvertised",
     "the DaemonSet kube-system/kube-router does not have --advertise-loadbalancer-ip, so no node advertises the "
+    "address",
+)
+_NO_ROUTER = Reason(
+    "NotAdvertised",
+    "the DaemonSet kube-system/kube-router has --run-router=false or wants no pod, so no node advertises the "
     "address",
 )
 _OFF = Reason("NotAdvertised", f"by the annotation {SKIP} or {ADVERTISE}, no node advertises the address")
@@ -84,7 +90,8 @@ class KubeRouter(Announcer):
             health_check="none",
             with_local=(
                 "`Covered`; `NoTargets` where an annotation turns advertisement off, or there is none and the "
-                "DaemonSet does not have `--advertise-loadbalancer-ip`; `Unknown` where it was not read"
+                "DaemonSet does not have `--advertise-loadbalancer-ip`, and where the DaemonSet has "
+                "`--run-router=false`; `Unknown` where it was not read"
             ),
             evidence=Evidence.DOCUMENTED,
             source="kube-router 7c2c277 pkg/controllers/routing/ecmp_vip.go",
@@ -110,16 +117,20 @@ class KubeRouter(Announcer):
     def targets(self, service: Service, view: View) -> tuple[Targets, bool]:
         if _turned_off(service):
             return NodeTargets(NO_NODE, UNCHECKED, no_target=_OFF), False
+        router = _router(view)
+        if router and not router.routes:
+            return NodeTargets(NO_NODE, UNCHECKED, no_target=_NO_ROUTER), False
         if ADVERTISE not in service.annotations:
-            planes = view.planes
-            if planes is None or planes.kube_router is None:
+            if router is None:
                 return PossibleNodes(NODES, _FLAG, fewest=NO_NODE), False
-            if not planes.kube_router.load_balancer_ips:
+            if not router.load_balancer_ips:
                 return NodeTargets(NO_NODE, UNCHECKED, no_target=_FLAG_OFF), False
         return NodeTargets(NODES, UNCHECKED), False
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        if not (_turned_off(service) and classless(service) and sole_cloud(view)):
+        router = _router(view)
+        silent = _turned_off(service) or (router and not router.routes)
+        if not (silent and classless(service) and sole_cloud(view)):
             yield from super().find(service, view)
         if service.spec.external_ips:
             yield from external_consumers(service, view, partial(self._announcer, service, view))
@@ -127,7 +138,9 @@ class KubeRouter(Announcer):
     def _announcer(self, service: Service, view: View, address: str, _: IPFamily) -> AnnouncedBy | None:
         """Of an external IP: nodes with an endpoint, if the annotation or the flag says so."""
         written = service.annotations.get(ADVERTISE_EXTERNAL)
-        router = view.planes.kube_router if view.planes else None
+        router = _router(view)
+        if router and not router.routes:
+            return None
         by_flag = router is not None and router.external_ips
         if not (by_flag if written is None else BOOLEANS.get(written)):
             return None
@@ -141,8 +154,12 @@ class KubeRouter(Announcer):
         if verdict.reason == _FLAG_OFF:
             effect = "kube-router then advertises the address from the nodes with an endpoint."
             yield annotate(service, ADVERTISE, "true", effect)
-        else:
+        elif verdict.reason != _NO_ROUTER:
             yield from super().advise(service, verdict, nodes)
+
+
+def _router(view: View) -> KubeRouterAdvertises | None:
+    return view.planes.kube_router if view.planes else None
 
 
 def _turned_off(service: Service) -> bool:
