@@ -101,13 +101,15 @@ class PolicyStatuses:
         return min(waits, default=None)
 
     def _leaves(self, policy: CoveragePolicy) -> bool:
-        """Whether the status belongs to no one: two operators would overwrite each other's counts without end."""
+        """Whether another operator may write the status too: the two would overwrite each other's counts without
+        end."""
         if self._of_cluster_policies or policy.metadata.namespace:
             return False
         if not self._said:
             self._said = True
             _log.warning(
-                "Two installations, each for its namespaces: no status of a ClusterCoveragePolicy is written",
+                "No status of a ClusterCoveragePolicy is written: with --namespaces and --second-installation "
+                "allow, another installation may count its own Services in it",
                 extra=action_fields("patch"),
             )
         return True
