@@ -298,6 +298,23 @@ def test_the_pods_with_the_least_choice_are_placed_first() -> None:
     assert sites(AB, []).placed([free, pinned]) == [pinned, free]
 
 
+@pytest.mark.parametrize(
+    ("taken", "placed"), [pytest.param(0, 2, id="room for two"), pytest.param(1, 1, id="one is taken")]
+)
+def test_new_pods_take_the_room_of_each_other(taken: int, placed: int) -> None:
+    """noderesources/fit.go, one pod after the other: requests and the number of pods."""
+    two_cpus = new(**requesting(cpu="2"))
+    scheduling = sites([node("a")], [])
+    assert len(scheduling.places([two_cpus] * 3, [(two_cpus, "a")] * taken)) == placed
+    assert scheduling.placed([new(), new()])[1:]
+    assert not sites([full("a")], []).placed([new(), new()])[1:]
+    small, large = new(**requesting(cpu="1")), new(**requesting(cpu="2"))
+    three = [node(name) for name in "ab"]
+    for each in three:
+        each["status"]["allocatable"]["cpu"] = "3"
+    assert len(sites(three, []).places([small, small, large, large])) == 4, "the largest first"
+
+
 def test_two_new_pods_share_no_domain_that_the_nodes_do_not_have() -> None:
     apart = new(**affinity("podAntiAffinity", SAME_ZONE))
     assert "a" in sites([node("a"), node("b")], []).beside(apart, [(apart, "b")])

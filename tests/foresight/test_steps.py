@@ -145,7 +145,7 @@ def test_the_cluster_autoscaler_leaves_a_node_whose_pods_have_no_other_place() -
     found = forecast(objects, Drain(("a",), By.CLUSTER_AUTOSCALER))
     assert seen(found) == "unchanged"
     assert found.assumptions == [
-        "no other node admits 1 of the pods of node a, so the cluster autoscaler does not drain it"
+        "no other node has a place for 1 of the pods of node a, so the cluster autoscaler does not drain it"
     ]
     assert seen(forecast(objects, Drain(("a",), By.KARPENTER))) != "unchanged", "it adds a node"
     more = (*pods, pod("p2", "b"))

@@ -322,8 +322,32 @@ def test_the_cluster_autoscaler_leaves_a_node_whose_pods_find_no_place() -> None
     objects += [node("c")]
     found = forecast(objects, Drain(("a", "b"), by=By.CLUSTER_AUTOSCALER))
     assert found.warnings == ["the cluster autoscaler does not drain node b, so nothing happens there"]
-    assert any(text.startswith("no other node admits 1 of the pods of node b") for text in found.assumptions)
+    assert any(
+        text.startswith("no other node has a place for 1 of the pods of node b") for text in found.assumptions
+    )
     assert seen(found).endswith("| TargetsUnhealthy .. Covered"), "node c takes the pod of node a"
+
+
+@pytest.mark.parametrize(
+    ("free", "drained"),
+    [
+        pytest.param("1", False, id="one after the other, and the second finds no room"),
+        pytest.param("3", True, id="all fit"),
+    ],
+)
+def test_the_cluster_autoscaler_places_the_pods_of_a_node_together(free: str, drained: bool) -> None:
+    """cluster-autoscaler/simulator/cluster.go SimulateNodeRemoval: each pod that it places takes room."""
+    sized: Json = {"containers": [{"name": "c", "resources": {"requests": {"cpu": "1"}}}]}
+    pods = [pod(f"p{number}", "a", **sized) for number in range(3)]
+    other = node("b")
+    other["status"]["allocatable"]["cpu"] = free
+    objects = [node("a"), other, service(), endpoints(pods), *pods, *alb(), *deployment(3)]
+    found = forecast(objects, Drain(("a",), by=By.CLUSTER_AUTOSCALER))
+    warning = "the cluster autoscaler does not drain node a, so nothing happens there"
+    assert found.warnings == ([] if drained else [warning])
+    assert (seen(found) != "unchanged") is drained
+    text = "no other node has a place for 2 of the pods of node a, so the cluster autoscaler does not drain it"
+    assert (text in found.assumptions) is not drained
 
 
 def test_a_budget_waits_for_the_replacements_of_its_own_pods() -> None:

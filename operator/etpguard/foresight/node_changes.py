@@ -141,8 +141,8 @@ def drain(simulation: Simulation, change: Drain) -> None:
 
 def _drained_by_autoscaler(simulation: Simulation, change: Drain, nodes: Sequence[Node]) -> list[Node]:
     """Those of the nodes that the cluster autoscaler drains, one after the other. It does nothing to a node with a
-    pod that blocks it, or that no other node admits: cluster-autoscaler/simulator/cluster.go SimulateNodeRemoval,
-    NoPlaceToMovePods."""
+    pod that blocks it, or where the other nodes have no place for all its pods together:
+    cluster-autoscaler/simulator/cluster.go SimulateNodeRemoval, NoPlaceToMovePods."""
     found = evictions(change, _staying(simulation, nodes), _budgets(simulation))
     shut = {each.node for each in found.blocked if not each.stays}
     moving: dict[str, list[NewPod]] = defaultdict(list)
@@ -165,7 +165,7 @@ def _drained_by_autoscaler(simulation: Simulation, change: Drain, nodes: Sequenc
         homeless = len(moving[name]) - len(found_places)
         if homeless:
             shut.add(name)
-            what = f"no other node admits {homeless} of the pods of node {name}"
+            what = f"no other node has a place for {homeless} of the pods of node {name}"
             simulation.assumptions[f"{what}, so the cluster autoscaler does not drain it"] = None
         else:
             drained.append(node)

@@ -89,6 +89,7 @@ class Scheduling:
         ]
         self._admitted: dict[bytes, list[str]] = {}
         self._apart: dict[tuple[bytes, bytes], list[str]] = {}
+        self._needed: dict[bytes, Mapping[str, Fraction]] = {}
 
     def admitted(self, pod: NewPod) -> list[str]:
         """The names of the nodes that every filter admits, for one new pod."""
@@ -100,6 +101,13 @@ class Scheduling:
         at = bisect_left(kept, pod.only_on)
         return [pod.only_on] if kept[at : at + 1] == [pod.only_on] else []
 
+    def needed(self, pod: NewPod) -> Mapping[str, Fraction]:
+        """The requests of a new pod."""
+        kept = self._needed.get(pod.like)
+        if kept is None:
+            kept = self._needed[pod.like] = requests(pod.spec)
+        return kept
+
     def apart(self, one: NewPod, other: NewPod) -> list[str]:
         """The topology keys in which the nodes of two new pods must differ."""
         kept = self._apart.get((one.like, other.like))
@@ -110,11 +118,10 @@ class Scheduling:
     def _find(self, pod: NewPod) -> list[str]:
         repelled, attracted = self._domains(pod)
         keys = {key for key, _ in repelled}
-        needed = requests(pod.spec)
         return [
             name
             for name, site in sorted(self.sites.items())
-            if self._admits(site, pod, needed)
+            if self._admits(site, pod)
             and not any((key, site.domain(key)) in repelled for key in keys)
             and all(site.domain(key) in domains for key, domains in attracted.items())
         ]
@@ -129,10 +136,19 @@ class Scheduling:
         return [pod for pod, _ in self.places(pods)]
 
     def places(self, pods: Iterable[NewPod], taken: Sequence[tuple[NewPod, str]] = ()) -> list[tuple[NewPod, str]]:
-        """The same with their nodes, beside new pods that run on `taken`."""
+        """The same with their nodes, beside new pods that run on `taken`. Those with the fewest nodes come first,
+        and of these the largest."""
         found: list[tuple[NewPod, str]] = []
-        for pod in sorted(pods, key=lambda pod: len(self.admitted(pod))):
-            found += [(pod, name) for name in self.beside(pod, [*taken, *found])[:1]]
+        added: dict[str, list[Mapping[str, Fraction]]] = defaultdict(list)
+        for pod, name in taken:
+            added[name].append(self.needed(pod))
+        for pod in sorted(pods, key=lambda pod: (len(self.admitted(pod)), *_smallness(self.needed(pod)))):
+            needed = self.needed(pod)
+            names = self.beside(pod, [*taken, *found])
+            place = next((name for name in names if _fits(self.sites[name], needed, added[name])), None)
+            if place is not None:
+                found.append((pod, place))
+                added[place].append(needed)
         return found
 
     def rivals(self, pod: NewPod, taken: Iterable[tuple[NewPod, str]]) -> Rivals:
@@ -156,12 +172,12 @@ class Scheduling:
     def _domain(self, name: str, key: str) -> str | None:
         return name if key == _NODE else self.sites[name].domain(key)
 
-    def _admits(self, site: Site, pod: NewPod, needed: Mapping[str, Fraction]) -> bool:
+    def _admits(self, site: Site, pod: NewPod) -> bool:
         spec = pod.spec
         taints = [*site.node.taints, *([UNSCHEDULABLE] if site.unschedulable else [])]
         if untolerated(spec.tolerations or (), taints) or unmet_selector(spec, site.node.labels):
             return False
-        return affinity_admits(spec, site.node) and _fits(site, needed) and _ports_free(site, spec)
+        return affinity_admits(spec, site.node) and _fits(site, self.needed(pod)) and _ports_free(site, spec)
 
     def _domains(self, pod: NewPod) -> tuple[set[tuple[str, str | None]], dict[str, set[str | None]]]:
         """The topology domains that anti-affinity excludes, its own and that of running pods, and those that
@@ -270,20 +286,26 @@ def _add(total: dict[str, Fraction], container: PodContainer) -> None:
         total[name] += quantity(given) or 0
 
 
-def _fits(site: Site, needed: Mapping[str, Fraction]) -> bool:
-    """noderesources/fit.go: what is not known is taken to fit."""
+def _smallness(needed: Mapping[str, Fraction]) -> tuple[Fraction, Fraction]:
+    """Sorts the pods with the largest requests first."""
+    return -needed.get("cpu", Fraction()), -needed.get("memory", Fraction())
+
+
+def _fits(site: Site, needed: Mapping[str, Fraction], added: Sequence[Mapping[str, Fraction]] = ()) -> bool:
+    """noderesources/fit.go, for a pod beside the `added` ones: what is not known is taken to fit."""
     allocatable = site.details.allocatable if site.details else None
     if allocatable is None:
         return True
     limit = quantity(allocatable.get("pods", ""))
-    if limit is not None and len(site.pods) + 1 > limit:
+    if limit is not None and len(site.pods) + len(added) + 1 > limit:
         return False
     if not any(needed.values()):
         return True
     used = site.used
     for name, value in needed.items():
         offered = quantity(allocatable.get(name, 0))
-        if value and offered is not None and used.get(name, 0) + value > offered:
+        taken = used.get(name, 0) + sum(other.get(name, 0) for other in added)
+        if value and offered is not None and taken + value > offered:
             return False
     return True
 
