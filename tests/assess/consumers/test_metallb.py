@@ -10,6 +10,7 @@ import pytest
 from etpguard.assess import DataPlane, Options
 from etpguard.assess.consumers.metallb import sharing
 from etpguard.assess.consumers.other_announcers import KUBE_ROUTER_ADVERTISES as ADVERTISE
+from etpguard.assess.consumers.other_announcers import KUBE_ROUTER_SKIPS
 from etpguard.assess.data_planes.choice import Choice
 from etpguard.assess.data_planes.detection import Detection
 from etpguard.assess.outcome import Outcome
@@ -727,15 +728,40 @@ FLAG = "--advertise-loadbalancer-ip"
         pytest.param([FLAG], 0, "NotAdvertised", id="no pod"),
     ],
 )
-@pytest.mark.parametrize("annotations", [{}, {ADVERTISE: "true"}], ids=["flag", "annotation"])
+@pytest.mark.parametrize(
+    ("annotations", "who"),
+    [
+        ({}, "kube-router advertises the addresses of load balancers (--advertise-loadbalancer-ip)"),
+        ({ADVERTISE: "true"}, f"the annotation {ADVERTISE} of the Service makes kube-router advertise it"),
+    ],
+    ids=["flag", "annotation"],
+)
 def test_kube_router_may_announce_what_metallb_does_not(
-    annotations: Json, arguments: list[str], desired: int, reason: str
+    annotations: Json, who: str, arguments: list[str], desired: int, reason: str
 ) -> None:
     router = clusters.daemon_set("kube-router", args=[*arguments, "--run-service-proxy=false"], desired=desired)
     options = Options(Detection(Choice(), clusters.named_objects([router])))
     subject = service(annotations={**ALLOCATED, **annotations})
     made = world(subject, endpoints("a"), *nodes(""), pool("default"), options=options)
-    assert made.consumer().reason.code == reason
+    found = made.consumer().reason
+    assert found.code == reason
+    assert (who in found.detail) is (reason == "AnnouncedByOther")
+
+
+@pytest.mark.parametrize(
+    ("annotations", "reason"),
+    [
+        pytest.param({ADVERTISE: "true"}, "AnnouncedByOther", id="on"),
+        pytest.param({ADVERTISE: "yes"}, "NotAdvertised", id="what ParseBool rejects"),
+        pytest.param({ADVERTISE: "true", KUBE_ROUTER_SKIPS: ""}, "NotAdvertised", id="off by another one"),
+        pytest.param({}, "NotAdvertised", id="none"),
+    ],
+)
+def test_an_annotation_of_kube_router_counts_without_its_daemon_set(annotations: Json, reason: str) -> None:
+    """kube-router may have another name in another namespace."""
+    subject = service(annotations={**ALLOCATED, **annotations})
+    found = world(subject, endpoints("a"), *nodes(""), pool("default")).consumer()
+    assert found.reason.code == reason
 
 
 def test_policies_of_cilium_that_cannot_be_read_may_announce_it() -> None:

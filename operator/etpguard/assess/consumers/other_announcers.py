@@ -19,6 +19,8 @@ from etpguard.objects.cilium import (
 )
 
 KUBE_ROUTER_ADVERTISES = "kube-router.io/service.advertise.loadbalancerip"
+KUBE_ROUTER_SKIPS = "kube-router.io/service.skiplbips"
+"""Deprecated. It counts with any value."""
 
 
 def others(service: Service, view: View) -> str:
@@ -27,13 +29,32 @@ def others(service: Service, view: View) -> str:
         return "a CiliumL2AnnouncementPolicy selects the Service"
     if _without_class(service) and view.has(CILIUM_BGP_ADVERTISEMENT) and any(advertisements_for(service, view)):
         return "a CiliumBGPAdvertisement selects the Service"
-    written = service.annotations.get(KUBE_ROUTER_ADVERTISES)
-    router = view.planes.kube_router if view.planes else None
-    if router and router.routes and (router.load_balancer_ips if written is None else BOOLEANS.get(written)):
-        return "kube-router advertises the addresses of load balancers (--advertise-loadbalancer-ip)"
+    if who := _kube_router(service, view):
+        return who
     for kind in (CILIUM_L2_ANNOUNCEMENT_POLICY, CILIUM_BGP_ADVERTISEMENT):
         if _without_class(service) and (why := view.hidden(kind)):
             return f"{kind} cannot be read ({why})"
+    return ""
+
+
+def asked_of_kube_router(service: Service) -> bool | None:
+    """Whether annotations of the Service make kube-router advertise the addresses of its load balancer; None where
+    none says. kube-router treats a value that ParseBool rejects as false."""
+    if KUBE_ROUTER_SKIPS in service.annotations:
+        return False
+    written = service.annotations.get(KUBE_ROUTER_ADVERTISES)
+    return None if written is None else BOOLEANS.get(written, False)
+
+
+def _kube_router(service: Service, view: View) -> str:
+    router = view.planes.kube_router if view.planes else None
+    if router and not router.routes:
+        return ""
+    asked = asked_of_kube_router(service)
+    if asked:
+        return f"the annotation {KUBE_ROUTER_ADVERTISES} of the Service makes kube-router advertise it"
+    if asked is None and router and router.load_balancer_ips:
+        return "kube-router advertises the addresses of load balancers (--advertise-loadbalancer-ip)"
     return ""
 
 

@@ -30,6 +30,8 @@ from etpguard.assess.consumers.load_balancers import (
 from etpguard.assess.consumers.node_addresses import addresses_of
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
 from etpguard.assess.consumers.other_announcers import KUBE_ROUTER_ADVERTISES as ADVERTISE
+from etpguard.assess.consumers.other_announcers import KUBE_ROUTER_SKIPS as SKIP
+from etpguard.assess.consumers.other_announcers import asked_of_kube_router
 from etpguard.assess.consumers.remedies import annotate
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
@@ -43,8 +45,6 @@ from etpguard.objects import NODE, SERVICE, IPFamily, Kind, Node, Service
 
 CLASS = "kube-router"
 ADVERTISE_EXTERNAL = "kube-router.io/service.advertise.externalip"
-SKIP = "kube-router.io/service.skiplbips"
-"""Deprecated. It counts with any value."""
 
 _FLAG = Reason(
     "AdvertisementNotKnown",
@@ -115,12 +115,13 @@ class KubeRouter(Announcer):
         return by_mark(service, ADVERTISE, SKIP) if classless(service) else by_class(service, CLASS)
 
     def targets(self, service: Service, view: View) -> tuple[Targets, bool]:
-        if _turned_off(service):
+        asked = asked_of_kube_router(service)
+        if asked is False:
             return NodeTargets(NO_NODE, UNCHECKED, no_target=_OFF), False
         router = _router(view)
         if router and not router.routes:
             return NodeTargets(NO_NODE, UNCHECKED, no_target=_NO_ROUTER), False
-        if ADVERTISE not in service.annotations:
+        if asked is None:
             if router is None:
                 return PossibleNodes(NODES, _FLAG, fewest=NO_NODE), False
             if not router.load_balancer_ips:
@@ -129,7 +130,7 @@ class KubeRouter(Announcer):
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         router = _router(view)
-        silent = _turned_off(service) or (router and not router.routes)
+        silent = asked_of_kube_router(service) is False or (router and not router.routes)
         if not (silent and classless(service) and sole_cloud(view)):
             yield from super().find(service, view)
         if service.spec.external_ips:
@@ -160,9 +161,3 @@ class KubeRouter(Announcer):
 
 def _router(view: View) -> KubeRouterAdvertises | None:
     return view.planes.kube_router if view.planes else None
-
-
-def _turned_off(service: Service) -> bool:
-    """kube-router treats a value that ParseBool rejects as false."""
-    written = service.annotations.get(ADVERTISE)
-    return SKIP in service.annotations or (written is not None and not BOOLEANS.get(written))
