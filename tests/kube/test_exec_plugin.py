@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,13 @@ from etpguard.kube.exec_plugin import Issued
 from etpguard.kube.kubeconfig import Cluster, Exec, ExecVariable
 
 CLUSTER = Cluster(server="https://192.0.2.1", certificate_authority_data="Y2E=", tls_server_name="api")
+
+
+@pytest.fixture(autouse=True)
+def _no_policy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("KUBERC", "KUBECTL_KUBERC"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def script(folder: Path, body: str) -> str:
@@ -131,3 +140,104 @@ def test_one_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_one_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadKubeconfig, match=r"^credential plugin .*/none: No such file or directory$"):
         exec_plugin.run(Exec(str(tmp_path / "none")), CLUSTER)
+
+
+BETA = "kubectl.config.k8s.io/v1beta1"
+
+
+def kuberc(folder: Path, version: str = BETA, **fields: Any) -> Path:
+    file = folder / ".kube" / "kuberc"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps({"apiVersion": version, "kind": "Preference", **fields}))
+    return file
+
+
+def runs(folder: Path, command: str) -> bool:
+    (folder / "called").unlink(missing_ok=True)
+    with contextlib.suppress(BadKubeconfig):
+        assert exec_plugin.run(Exec(command), CLUSTER).token == "t"
+    return (folder / "called").exists()
+
+
+@pytest.mark.parametrize(
+    ("policy", "names", "allowed"),
+    [
+        pytest.param(None, None, True, id="none"),
+        pytest.param("", None, True, id="empty"),
+        pytest.param("AllowAll", None, True, id="all"),
+        pytest.param("DenyAll", None, False, id="no plugin"),
+        pytest.param("Allowlist", [{"command": "plugin.sh"}], True, id="its name"),
+        pytest.param("Allowlist", [{"name": "plugin.sh"}], True, id="its name in the former field"),
+        pytest.param("Allowlist", [{"command": "FOLDER/plugin.sh"}], True, id="its path"),
+        pytest.param("Allowlist", [{"command": "gone"}, {"command": "sh"}], False, id="others"),
+        pytest.param("Allowlist", None, False, id="no list"),
+        pytest.param("Allowlist", [], False, id="an empty list"),
+        pytest.param("Allowlist", [{}], False, id="an empty entry"),
+        pytest.param("AllowAll", [{"command": "plugin.sh"}], False, id="a list that does not fit"),
+        pytest.param("denyall", None, False, id="an unknown policy"),
+        pytest.param(["DenyAll"], None, False, id="another type"),
+    ],
+)
+@pytest.mark.parametrize("named", ["name", "path"])
+def test_the_policy_of_kubectl_counts(
+    policy: Any, names: Any, allowed: bool, named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = script(tmp_path, f"touch {tmp_path}/called; {says(token='t')}")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    fields = {"credentialPluginPolicy": policy, "credentialPluginAllowlist": names}
+    given = json.loads(
+        json.dumps({k: v for k, v in fields.items() if v is not None}).replace("FOLDER", str(tmp_path))
+    )
+    kuberc(tmp_path, **given)
+    assert runs(tmp_path, path if named == "path" else "plugin.sh") is allowed
+
+
+def test_where_the_policy_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = script(tmp_path, f"touch {tmp_path}/called; {says(token='t')}")
+    file = kuberc(tmp_path, credentialPluginPolicy="DenyAll")
+    with pytest.raises(BadKubeconfig, match=r"plugin.sh: .*/.kube/kuberc has credentialPluginPolicy DenyAll"):
+        exec_plugin.run(Exec(path), CLUSTER)
+    for name, value in (("KUBERC", "off"), ("KUBECTL_KUBERC", "False")):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, value)
+            assert runs(tmp_path, path)
+    moved = file.rename(tmp_path / "preferences")
+    assert runs(tmp_path, path)
+    monkeypatch.setenv("KUBERC", str(moved))
+    assert not runs(tmp_path, path)
+    monkeypatch.setenv("KUBERC", str(tmp_path / "gone"))
+    assert not runs(tmp_path, path)
+
+
+@pytest.mark.parametrize(
+    ("text", "allowed"),
+    [
+        pytest.param("", True, id="empty"),
+        pytest.param("a: [", False, id="broken YAML"),
+        pytest.param("kind: Preference\ncredentialPluginPolicy: DenyAll", True, id="of no API group"),
+        pytest.param(
+            f"kind: Other\n---\napiVersion: {BETA}\nkind: Preference\ncredentialPluginPolicy: DenyAll",
+            False,
+            id="the second document",
+        ),
+        pytest.param(
+            "apiVersion: kubectl.config.k8s.io/v1alpha1\nkind: Preference\ncredentialPluginPolicy: DenyAll",
+            True,
+            id="a version without a policy",
+        ),
+    ],
+)
+def test_what_a_kuberc_may_be(text: str, allowed: bool, tmp_path: Path) -> None:
+    path = script(tmp_path, f"touch {tmp_path}/called; {says(token='t')}")
+    kuberc(tmp_path).write_text(text)
+    assert runs(tmp_path, path) is allowed
+
+
+def test_a_path_for_the_plugin_finds_no_other_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bin").mkdir()
+    script(tmp_path / "bin", says(token="good"))
+    script(tmp_path, says(token="evil"))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    kuberc(tmp_path, credentialPluginPolicy="Allowlist", credentialPluginAllowlist=[{"command": "plugin.sh"}])
+    spec = Exec("plugin.sh", env=[ExecVariable("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")])
+    assert exec_plugin.run(spec, CLUSTER).token == "good"

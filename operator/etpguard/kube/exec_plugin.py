@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
+from etpguard.kube import plugin_policy
 from etpguard.kube.errors import BadKubeconfig
 from etpguard.kube.kubeconfig import Cluster, Exec
 
@@ -47,8 +48,9 @@ class _ExecCredential(msgspec.Struct):
 
 
 def run(spec: Exec, cluster: Cluster) -> Issued:
-    """Run the plugin as k8s.io/client-go v0.37.2 plugin/pkg/client/auth/exec does. Raises BadKubeconfig."""
-    command = [spec.command, *(spec.args or ())]
+    """Run the plugin as k8s.io/client-go v0.37.2 plugin/pkg/client/auth/exec does, if the policy of the user
+    allows it. Raises BadKubeconfig."""
+    command = [plugin_policy.allowed(spec.command), *(spec.args or ())]
     environment = {**os.environ, **{v.name: v.value for v in spec.env or ()}}
     interactive = spec.interactive_mode != "Never" and sys.stdin is not None and sys.stdin.isatty()
     environment["KUBERNETES_EXEC_INFO"] = _info(spec, cluster, interactive)
