@@ -25,10 +25,13 @@ class Stand:
         self.takes = takes
         self.open_for = open_for
         self.refused: dict[Key, str] = {}
+        self.failing: set[str] = set()
+        """Names of Services and namespaces whose Events cannot be sent."""
+        self.tries: list[str] = []
         self.sent: list[str] = []
         self.counted = 0
         self.round = Round({given.service.key: given for given in cases}, ledger(), (), {})
-        self.skips = Skips(self, self._count, 1.0, lambda: self.now)
+        self.skips = Skips(self, self._count, 1.0, lambda: self.now, lambda failures: 10.0 * failures)
 
     def play(self) -> bool:
         decisions = {key: decide(given, ledger(), NOW) for key, given in self.round.cases.items()}
@@ -44,17 +47,19 @@ class Stand:
     async def announce(self, event: Event, *, once: bool = False) -> bool:
         assert once
         self.now += self.takes
-        if self.open_for <= 0:
+        self.tries.append(event.regarding.key.name)
+        if self.open_for <= 0 or {event.regarding.key.name, event.regarding.key.namespace} & self.failing:
             return False
         self.open_for -= 1
         self.sent.append(event.regarding.key.name)
         return True
 
 
-def owned(name: str, **fields: Any) -> Case:
+def owned(name: str, namespace: str = "default", **fields: Any) -> Case:
     uid = f"uid-{name}"
     seen = replace(assessment(), uid=uid)
-    return case(service=service(name=name, uid=uid), assessment=seen, owner="Helm release web", **fields)
+    made = service(name=name, namespace=namespace, uid=uid)
+    return case(service=made, assessment=seen, owner="Helm release web", **fields)
 
 
 def many(count: int) -> list[Case]:
@@ -84,9 +89,37 @@ def test_what_a_closed_gate_kept_back_is_said_later() -> None:
     stand.play()
     assert stand.sent == ["web00"]
     stand.open_for = 1000
+    stand.now += 10.0
     stand.play()
-    assert stand.sent == ["web00", "web01", "web02"]
+    assert sorted(stand.sent) == ["web00", "web01", "web02"]
     assert stand.counted == 3
+
+
+def test_a_namespace_whose_events_cannot_be_sent_keeps_back_no_other() -> None:
+    stand = Stand(*(owned(f"a{n:02}", namespace="bad") for n in range(20)), owned("web"), takes=2.0)
+    stand.failing = {"bad"}
+    assert stand.play()
+    assert stand.sent == []
+    stand.play()
+    assert stand.sent == ["web"]
+    for _ in range(100):
+        stand.now += 1.0
+        stand.play()
+    assert len(stand.tries) <= 6, "and it takes less and less time of the rounds"
+    stand.failing.clear()
+    for _ in range(100):
+        stand.now += 1.0
+        stand.play()
+    assert len(stand.sent) == 21
+
+
+def test_a_service_whose_event_cannot_be_sent_keeps_back_no_other_of_its_namespace() -> None:
+    stand = Stand(*many(3), takes=2.0)
+    stand.failing = {"web00"}
+    for _ in range(20):
+        stand.now += 1.0
+        stand.play()
+    assert stand.sent == ["web01", "web02"]
 
 
 @pytest.mark.parametrize(

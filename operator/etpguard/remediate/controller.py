@@ -89,7 +89,7 @@ class RemediationController:
         self._steps = StepRunner(gatherer, history, executor, failures, self._pacing, clock)
         self._woken = asyncio.Event()
         self._remembered_term: int | None = None
-        self._skips = Skips(announcer, count, self._pacing.longest_announcing, clock)
+        self._skips = Skips(announcer, count, self._pacing.longest_announcing, clock, self._pacing.backoff.pause)
         self._problem = ""
 
     def offer(self, changed: Mapping[Key, Assessment | None], touched: Collection[Key] = ()) -> None:
