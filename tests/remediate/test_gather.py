@@ -48,7 +48,7 @@ BLIND = Reason("PictureNotFresh", "a list is pending")
 class Stand:
     """Services by name, each with its outcome; one policy, under Enforce, for those labelled `remediate`."""
 
-    def __init__(self, breaker: str = "100%", **outcomes: Outcome) -> None:
+    def __init__(self, breaker: int | str = "100%", **outcomes: Outcome) -> None:
         self.picture = picture_for((), REMEDIATION_KINDS)
         self.assessments: dict[Key, Assessment] = {}
         limits = OperatorLimits(breaker=TriggerIf(breaker, storm_cooldown_seconds=0))
@@ -257,7 +257,7 @@ def test_nor_if_the_picture_was_fresh_again_before_the_next_look() -> None:
     assert stand.decision(5 + BLIND_SECONDS + 1)[1] == "DwellTime"
 
 
-def spread(breaker: str, **needy: tuple[int, int]) -> Stand:
+def spread(breaker: int | str, **needy: tuple[int, int]) -> Stand:
     """By namespace, of how many Services how many lose traffic; `governed` in namespace default is one more."""
     stand = Stand(breaker, governed=Outcome.Blackhole)
     for namespace, (of, losing) in needy.items():
@@ -283,6 +283,15 @@ def test_no_other_namespace_alone_opens_the_operators_breaker(
     needy: dict[str, tuple[int, int]], reason: str
 ) -> None:
     stand = spread("40%", **needy)
+    stand.look(0)
+    assert stand.decision(20)[1] == reason
+
+
+@pytest.mark.parametrize(("breaker", "reason"), [("40%", "Due"), (12, "TooManyAffected")])
+def test_healthy_services_of_a_tenant_do_not_raise_a_limit_that_is_a_number(
+    breaker: int | str, reason: str
+) -> None:
+    stand = spread(breaker, default=(20, 20), tenant=(300, 0))
     stand.look(0)
     assert stand.decision(20)[1] == reason
 
