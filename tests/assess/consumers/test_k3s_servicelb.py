@@ -6,7 +6,9 @@ from functools import partial
 
 import pytest
 
+from etpguard.assess import DataPlane, Options
 from etpguard.assess.advice import Advisor
+from tests.assess.build import one_plane
 from tests.assess.consumers import worlds
 from tests.assess.consumers.worlds import EXTERNAL_IPS, Json, Seen, endpoints, node, nodes, port, seen, world
 
@@ -219,3 +221,33 @@ def test_rke2_has_the_same_with_its_own_names(subject: Json, members: list[Json]
 def test_rke2_is_not_recognised(subject: Json, members: list[Json]) -> None:
     made = world(subject, endpoints("a"), *members)
     assert not any(v.consumer.family == "k3s-servicelb" for v in made.assessment.consumers)
+
+
+@pytest.mark.parametrize(
+    ("subject", "members"),
+    [
+        pytest.param(service(), [rke2("a", network="CiliumIsUp"), rke2("b")], id="a node that serves"),
+        pytest.param(
+            service(),
+            [rke2("a", network="CiliumIsUp", taints=[("dedicated", "NoSchedule")]), rke2("b")],
+            id="a taint",
+        ),
+        pytest.param(
+            service(ports=[port(node_port=0)], allocateLoadBalancerNodePorts=False),
+            [rke2("a", network="CiliumIsUp"), rke2("b")],
+            id="no node port",
+        ),
+    ],
+)
+def test_cilium_may_give_the_addresses_of_nodes_in_rke2(subject: Json, members: list[Json]) -> None:
+    """cilium 94b67c8 operator/pkg/nodeipam/nodesvclb.go, with default-lb-service-ipam: nodeipam. RKE2 has
+    ServiceLB off by default."""
+    assert world(subject, endpoints("a"), *members).assessment.reason.code == "LoadBalancerNotRecognised"
+
+
+def test_cilium_as_data_plane_is_enough() -> None:
+    options = Options(one_plane(DataPlane.CILIUM))
+    made = world(service(), endpoints("a"), rke2("a"), rke2("b"), options=options)
+    assert made.assessment.reason.code == "LoadBalancerNotRecognised"
+    made = world(service(), endpoints("a"), k3s("a"), k3s("b"), options=options)
+    assert made.consumer().consumer.family == "k3s-servicelb"

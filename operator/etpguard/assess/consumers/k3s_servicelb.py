@@ -23,10 +23,11 @@ from etpguard.assess.consumers.remedies import ClientIP, cluster, kubectl, may_a
 from etpguard.assess.consumers.strict_arp import answered_everywhere, strict_arp
 from etpguard.assess.consumers.targets import NodeTargets, Targets
 from etpguard.assess.consumers.view import View
+from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, NodeRule
 from etpguard.assess.outcome import Outcome, Reason
-from etpguard.assess.platforms import K3S_LB_LABELLED, SERVICELB_LABELS, SERVICELB_POOLS
+from etpguard.assess.platforms import CILIUM, K3S_LB_LABELLED, SERVICELB_LABELS, SERVICELB_POOLS
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import NODE, SERVICE, Key, Kind, Node, Requirement, Service
 from etpguard.objects.k3s import SERVICE_NAME, SERVICE_NAMESPACE, SVCLB_POD, SvclbPod
@@ -69,7 +70,8 @@ class K3sServiceLB(BaseFamily):
     documented = (
         DocumentedConsumer(
             consumer="ServiceLB of k3s and RKE2",
-            found_by="no class, providerID `k3s://` or `rke2://`, a status with addresses of nodes",
+            found_by="no class, providerID `k3s://` or `rke2://`, a status with addresses of nodes; in RKE2 only "
+            "without Cilium, since Node IPAM of Cilium gives addresses of nodes too",
             nodes="Ready nodes with an endpoint and a Ready svclb Pod; where etpguard may not read Pods, Ready "
             "nodes with an endpoint and without a taint that these Pods do not tolerate. If one of them has an "
             "ExternalIP, only those with one",
@@ -190,10 +192,18 @@ def _node_pool(service: Service, view: View, program: str) -> tuple[Requirement,
     return (enabled, *([Requirement(SERVICELB_POOLS[program], "In", (pool,))] if pool else ()))
 
 
+def _cilium(view: View) -> bool:
+    groups = view.planes.groups if view.planes else ()
+    return CILIUM in view.platforms or any(group.plane.name is DataPlane.CILIUM for group in groups)
+
+
 def _recognised(service: Service, view: View, pods: Sequence[SvclbPod], program: str) -> Recognition | None:
     """By the nodes, with a status that holds addresses of nodes alone: another implementation would give other
-    addresses. Without a status, in k3s, by its svclb Pods, or by the nodes alone: in RKE2 it is off by default."""
+    addresses. Without a status, in k3s, by its svclb Pods, or by the nodes alone: in RKE2 it is off by default,
+    and Node IPAM of Cilium may have given the addresses of nodes."""
     if not classless(service) or not program or sole_cloud(view):
+        return None
+    if program != "k3s" and not pods and _cilium(view):
         return None
     how = (
         f"recognised by the nodes' providerIDs ({program}://). Only the addresses in the Service's status "
