@@ -108,6 +108,30 @@ def test_events_that_are_answered_with_a_web_page() -> None:
     play(publisher, scene)
 
 
+@pytest.mark.parametrize("times", [1, 1000], ids=["once", "always"])
+def test_an_error_that_nobody_foresaw_ends_no_events(times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = Key("ns", "web")
+    assessments = {key: assessment(O.Blackhole, verdict(O.Blackhole), key=key)}
+    api = api_of()
+    publisher = Publisher(Writer(api), picture_with(key), assessments, advice, FAST)
+    load, left = publisher._events.load, times
+
+    async def fail() -> None:
+        nonlocal left
+        left -= 1
+        if left >= 0:
+            raise RuntimeError
+        await load()
+
+    monkeypatch.setattr(publisher._events, "load", fail)
+
+    async def scene() -> None:
+        publisher.offer(assessments)
+        await until(lambda: any(call.path.endswith("/events") for call in writes(api)))
+
+    play(publisher, scene)
+
+
 def test_events_that_take_too_long_to_list_do_not_prevent_new_ones(caplog: pytest.LogCaptureFixture) -> None:
     """The API server filters Events after it has read all of them, so a list of a large cluster may never end in
     time. It must not be asked without a pause."""

@@ -23,6 +23,7 @@ from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key
 from etpguard.objects.events import EVENT
 from etpguard.objects.log_fields import action_fields, request_fields, service_fields
+from etpguard.objects.text import describe
 from etpguard.publish.conditions import ConditionPublisher
 from etpguard.publish.debounce import Debounce
 from etpguard.publish.event_publisher import EventPublisher
@@ -221,7 +222,11 @@ class Publisher:
             problem = closed.reason
         except ApiError as error:
             problem = str(error)
+        except Exception as error:
+            self._failures.note("publish", "the Events that exist", error)
+            problem = describe(error)
         else:
+            self._failures.settled("publish", "the Events that exist")
             self._events_known()
             return None
         self._load_failures += 1
