@@ -17,8 +17,8 @@ GKE = "gke"
 EKS_AUTO = "eks-auto"
 CILIUM = "cilium"
 """Cilium runs the network of some node. No Node shows whether it replaces kube-proxy."""
-K3S_LB_LABELLED = "k3s-servicelb-nodes"
-"""A node has the label that makes ServiceLB of k3s or RKE2 run only on labelled nodes."""
+SERVICELB_LABELLED = {"k3s": "k3s-servicelb-nodes", "rke2": "rke2-servicelb-nodes"}
+"""A node has the label that makes ServiceLB of that distribution run only on labelled nodes."""
 
 TAINTED = "tainted"
 """Some node has a taint, other than that of a control plane, that keeps the pods of a DaemonSet off it unless they
@@ -30,7 +30,9 @@ HETZNER_ROBOT = "hetzner-robot"
 OKE_VIRTUAL = "oke-virtual-nodes"
 """Some node is a virtual node of Oracle's OKE."""
 
-BESIDE_SCHEMES = frozenset({GKE, EKS_AUTO, CILIUM, K3S_LB_LABELLED, TAINTED, HETZNER_ROBOT, OKE_VIRTUAL})
+BESIDE_SCHEMES = frozenset(
+    {GKE, EKS_AUTO, CILIUM, *SERVICELB_LABELLED.values(), TAINTED, HETZNER_ROBOT, OKE_VIRTUAL}
+)
 """The platforms that are no schemes of providerIDs."""
 
 EXOSCALE_POOL = "exoscale-pool/"
@@ -122,6 +124,7 @@ def platforms_of(node: Node) -> frozenset[str]:
         found.add(f"{EXOSCALE_POOL}{labels.get(EXOSCALE_POOL_LABEL, '')}")
     if VIRTUAL_NODE_LABEL in labels:
         found.add(OKE_VIRTUAL)
-    if any(label in labels for label in SERVICELB_LABELS.values()):
-        found.add(K3S_LB_LABELLED)
+    for program, label in SERVICELB_LABELS.items():
+        if label in labels:
+            found.add(SERVICELB_LABELLED[program])
     return frozenset(found)

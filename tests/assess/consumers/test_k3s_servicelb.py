@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -251,3 +252,12 @@ def test_cilium_as_data_plane_is_enough() -> None:
     assert made.assessment.reason.code == "LoadBalancerNotRecognised"
     made = world(service(), endpoints("a"), k3s("a"), k3s("b"), options=options)
     assert made.consumer().consumer.family == "k3s-servicelb"
+
+
+@pytest.mark.parametrize(("distribution", "label"), [(rke2, ENABLE), (k3s, RKE2_ENABLE)], ids=["rke2", "k3s"])
+def test_the_label_of_the_other_distribution_restricts_nothing(
+    distribution: Callable[..., Json], label: str
+) -> None:
+    """k3s 0821db5 pkg/cloudprovider/servicelb.go: the label has the name of the program."""
+    found = seen(service(), endpoints("a"), distribution("a"), distribution("b", labels={label: "true"}))
+    assert found == Seen("Covered", "Covered", "a", "")

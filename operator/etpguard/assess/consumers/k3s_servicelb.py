@@ -27,7 +27,7 @@ from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, NodeRule
 from etpguard.assess.outcome import Outcome, Reason
-from etpguard.assess.platforms import CILIUM, K3S_LB_LABELLED, SERVICELB_LABELS, SERVICELB_POOLS
+from etpguard.assess.platforms import CILIUM, SERVICELB_LABELLED, SERVICELB_LABELS, SERVICELB_POOLS
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import NODE, SERVICE, Key, Kind, Node, Requirement, Service
 from etpguard.objects.k3s import SERVICE_NAME, SERVICE_NAMESPACE, SVCLB_POD, SvclbPod
@@ -185,7 +185,7 @@ def _without_pods(service: Service, view: View, program: str) -> NodeTargets:
 def _node_pool(service: Service, view: View, program: str) -> tuple[Requirement, ...]:
     """The requirements on nodes. Once any node has the label, only nodes with the value "true" count, and only
     then the pool of the Service counts."""
-    if K3S_LB_LABELLED not in view.platforms:
+    if SERVICELB_LABELLED[program] not in view.platforms:
         return ()
     pool = service.labels.get(SERVICELB_POOLS[program])
     enabled = Requirement(SERVICELB_LABELS[program], "In", ("true",))
