@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from etpguard.assess.consumers.aws_target_groups import ALB_CHECK
 from etpguard.assess.consumers.targets import CheckSettings
+from etpguard.foresight.detection.timing import Timing
 from etpguard.objects.gateways import TARGET_GROUP_CONFIGURATION
 from tests.assess.consumers.aws_lbc.commands import followed
 from tests.assess.consumers.aws_lbc.objects import (
@@ -138,20 +140,20 @@ def test_what_to_copy_and_what_it_costs(objects: list[Json], number: int, expect
 @pytest.mark.parametrize(
     ("objects", "said"),
     [
-        pytest.param([ingress()], "takes 20 to 35 s", id="alb-until-the-threshold"),
+        pytest.param([ingress()], "takes 15 to 35 s", id="alb-until-the-threshold"),
         pytest.param(
             [load_balancer(annotations={f"{NLB}healthcheck-port": "traffic-port"})],
-            "takes 16 to 26 s, and the NLB sends there for 30 to 40 s more",
+            "takes 10 to 26 s, and the NLB sends there for 30 to 40 s more",
             id="nlb-on-the-traffic-port",
         ),
         pytest.param(
             [service(annotations={f"{NLB}type": "external", f"{NLB}nlb-target-type": "instance"})],
-            "3 checks, 10 s apart, timeout 10 s) this takes 30 to 40 s, and the NLB",
+            "3 checks, 10 s apart, timeout 10 s) this takes 20 to 40 s, and the NLB",
             id="nlb-of-type-NodePort",
         ),
         pytest.param(
             [binding(owner=gateway_owner("alb")), gateway()],
-            "3 checks, 15 s apart, timeout 5 s) this takes 35 to 50 s",
+            "3 checks, 15 s apart, timeout 5 s) this takes 30 to 50 s",
             id="gateway",
         ),
         pytest.param([load_balancer()], "preStop", id="health-check-node-port-drains"),
@@ -622,3 +624,9 @@ def test_where_configurations_cannot_be_read_the_command_shows_them() -> None:
     texts = advice(*OF_ALB, unread={TARGET_GROUP_CONFIGURATION: "forbidden"})
     assert any("kubectl -n shop get targetgroupconfigurations -o yaml" in text for text in texts)
     assert not any("kubectl create" in text or "patch targetgroupconfiguration" in text for text in texts)
+
+
+def test_the_time_to_notice_is_that_of_what_if() -> None:
+    interval, timeout, unhealthy, healthy = ALB_CHECK
+    least, most = Timing.of(interval, timeout, unhealthy, healthy).down(dropped=True)
+    assert any(f"this takes {least} to {most} s." in text for text in advice(ingress()))

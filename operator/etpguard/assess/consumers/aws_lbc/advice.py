@@ -150,13 +150,14 @@ def _harmless(service: Service, verdict: ConsumerVerdict) -> Advice:
 
 
 def _time_to_notice(service: Service, consumer: Consumer) -> str:
-    """With n checks, i apart, and timeout t, a load balancer takes (n-1)·i+t to n·i+t."""
+    """With n checks, i apart, and timeout t, a load balancer takes (n-1)·i to n·i+t, as `what-if` says too: a node
+    may refuse the checks at once instead of dropping them."""
     whose, check = _defaults(service, consumer)
     interval, timeout, checks, _ = check
-    most = checks * interval + timeout
+    least, most = (checks - 1) * interval, checks * interval + timeout
     lag = f", and {_LAG}" if is_nlb(consumer) else ""
     defaults = f"{whose} ({checks} checks, {interval} s apart, timeout {timeout} s)"
-    return f"{defaults} this takes {most - interval} to {most} s{lag}"
+    return f"{defaults} this takes {least} to {most} s{lag}"
 
 
 _LAG = f"the NLB sends there for {NLB_LAG[0]} to {NLB_LAG[1]} s more"
