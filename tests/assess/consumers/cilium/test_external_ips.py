@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from etpguard.objects.cilium import CILIUM_L2_ANNOUNCEMENT_POLICY
 from tests.assess.consumers import worlds
 from tests.assess.consumers.cilium.test_family import (
     advertisement,
@@ -68,3 +69,47 @@ def test_a_node_that_gets_the_address_takes_its_packets() -> None:
 def test_objects_that_cannot_be_read_may_announce_external_ips(kind: str) -> None:
     made = world(exposed(), endpoints("a"), *MEMBERS, unread={kind: "forbidden"})
     assert (made.consumer().outcome.name, made.consumer().reason.code) == ("Unknown", "AnnouncementNotReadable")
+
+
+@pytest.mark.parametrize("why", ["forbidden", "unlisted"])
+def test_policies_that_were_not_read_may_announce_what_bgp_announces(why: str) -> None:
+    """As for the addresses of load balancers: a leader without an endpoint would take a share."""
+    unread = {"CiliumL2AnnouncementPolicy": "forbidden"} if why == "forbidden" else {}
+    made = world(exposed(), endpoints("a"), *MEMBERS, *BGP, unread=unread)
+    if why == "unlisted":
+        made.picture.unlisted[CILIUM_L2_ANNOUNCEMENT_POLICY] = "the input has none"
+        made.engine.refresh_all()
+    assert (made.consumer().outcome.name, made.consumer().reason.code) == ("Unknown", "AnnouncingNodesNotKnown")
+
+
+def of_class(name: str) -> Json:
+    return exposed(type="LoadBalancer", loadBalancerClass=name)
+
+
+@pytest.mark.parametrize(
+    ("class_name", "config", "unread", "outcome"),
+    [
+        pytest.param("io.cilium/bgp-control-plane", BGP, {}, "Covered", id="its class of BGP"),
+        pytest.param(
+            "io.cilium/bgp-control-plane", [policy(externalIPs=True), *BGP], {}, "Covered", id="a policy, too"
+        ),
+        pytest.param("example.com/lb", BGP, {}, "Covered", id="another class, by BGP"),
+        pytest.param("example.com/lb", [policy(externalIPs=True)], {}, None, id="another class, by L2"),
+        pytest.param(
+            "example.com/lb", BGP, {"CiliumL2AnnouncementPolicy": "forbidden"}, "Covered", id="policies unread"
+        ),
+        pytest.param(
+            "example.com/lb", [], {"CiliumL2AnnouncementPolicy": "forbidden"}, None, id="only policies unread"
+        ),
+        pytest.param(
+            "io.cilium/l2-announcer", [policy(externalIPs=True), *BGP], {}, "Unknown", id="its class of L2"
+        ),
+    ],
+)
+def test_bgp_announces_external_ips_of_any_class_and_l2_does_not(
+    class_name: str, config: list[Json], unread: dict[str, str], outcome: str | None
+) -> None:
+    """cilium 058641d service.go getExternalIPPaths reads no class; v1.20.2 l2announcer.go upsertSvc does."""
+    made = world(of_class(class_name), endpoints("a"), *MEMBERS, *config, unread=unread)
+    found = {v.outcome.name for v in made.assessment.consumers if v.consumer.kind == "ExternalIP"}
+    assert found == ({outcome} if outcome else set())

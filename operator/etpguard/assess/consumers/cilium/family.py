@@ -148,7 +148,7 @@ class Cilium(BaseFamily):
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         if service.type == "LoadBalancer":
             yield from self._balancer(service, view)
-        if service.spec.external_ips and service.spec.load_balancer_class in (None, L2, BGP):
+        if service.spec.external_ips:
             for consumer in external_consumers(service, view, partial(_announcer, service, view)):
                 yield replace(consumer, reads=consumer.reads | lease_keys(service))
 
@@ -230,8 +230,9 @@ def _targets(service: Service, view: View) -> tuple[str, Targets, str]:
 
 
 def _announcer(service: Service, view: View, address: str, family: IPFamily) -> AnnouncedBy | None:
-    """Who announces an external IP."""
-    by_l2 = any(policies_for(service, view, external=True))
+    """Who announces an external IP. By BGP that of a Service with any class, by L2 not that of another class."""
+    may_l2 = service.spec.load_balancer_class in (None, L2)
+    by_l2 = may_l2 and any(policies_for(service, view, external=True))
     by_bgp = any(advertisements_for(service, view, EXTERNAL_IP))
     source = f"recognised by the Cilium objects that announce the external IPs of the Service ({address})"
     if (by_l2 or by_bgp) and (
@@ -241,12 +242,14 @@ def _announcer(service: Service, view: View, address: str, family: IPFamily) -> 
     if by_l2 and by_bgp:
         detail = f"policies announce it by L2 and advertisements by BGP. By L2, {LEADER}"
         return AnnouncedBy("cilium", PossibleNodes(EVERY_NODE, Reason("AnnouncingNodesNotKnown", detail)), source)
+    if (by_l2 or (by_bgp and may_l2)) and (detail := _other_unseen(view, by_l2=by_l2)):
+        return AnnouncedBy("cilium", PossibleNodes(EVERY_NODE, Reason("AnnouncingNodesNotKnown", detail)), source)
     if by_l2:
         targets, where = targets_by_l2(service, view, external=True)
         return AnnouncedBy(L2, targets, f"{source}{where}")
     if by_bgp:
         return AnnouncedBy(BGP, targets_by_bgp(service, view, EXTERNAL_IP, (family,)), source)
-    for kind in (CILIUM_BGP_ADVERTISEMENT, CILIUM_L2_ANNOUNCEMENT_POLICY):
+    for kind in (CILIUM_BGP_ADVERTISEMENT, *((CILIUM_L2_ANNOUNCEMENT_POLICY,) if may_l2 else ())):
         if why := view.hidden(kind):
             detail = (
                 f"cannot read {kind}: {why}. If one announces the external IPs of the Service, its traffic goes "
