@@ -20,7 +20,6 @@ from etpguard.objects import AnyKind, Key, Reach, decode_item
 from etpguard.objects.cilium import CILIUM_BGP_ADVERTISEMENT
 from etpguard.objects.gateways import GATEWAY, LOAD_BALANCER_CONFIGURATION
 from etpguard.objects.metallb import L2_ADVERTISEMENT
-from etpguard.objects.traefik import INGRESS_ROUTE
 from etpguard.settings import Settings
 from tests.assess.consumers.aws_lbc.objects import binding, endpoints, gateway_owner, load_balancer, node, service
 from tests.cli.every_kind import custom
@@ -159,8 +158,8 @@ def in_one_namespace(
     [
         pytest.param(CROSSING, "Unknown", GATEWAY, id="a Gateway of another namespace sets the health check"),
         pytest.param(METALLB, "Unknown", L2_ADVERTISEMENT, id="MetalLB is configured in its own namespace"),
-        pytest.param(traefik("infra"), "Unknown", INGRESS_ROUTE, id="a route of another namespace"),
-        pytest.param(traefik("shop"), "Blackhole", INGRESS_ROUTE, id="a route of the namespace still counts"),
+        pytest.param(traefik("infra"), "Uncovered", None, id="a route of another namespace does not count"),
+        pytest.param(traefik("shop"), "Blackhole", None, id="a route of the namespace counts"),
         pytest.param([service()], "Uncovered", None, id="no kind of which other namespaces could have objects"),
     ],
 )

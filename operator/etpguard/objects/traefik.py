@@ -70,7 +70,7 @@ class TraefikRoute(LabelledRecord, frozen=True):
         return (self.metadata.uid, self.deleting, self.spec)
 
     def services(self) -> Iterable[tuple[Key, RouteService]]:
-        """The Services to which it sends; in another namespace only where Traefik allows that."""
+        """The Services to which it sends; in another namespace only with `allowCrossNamespace`."""
         for one in self.spec.services if self.spec else ():
             if one.name and one.kind in (None, "", "Service"):
                 yield Key(one.namespace or self.key.namespace, one.name), one
@@ -81,8 +81,7 @@ def _services(route: TraefikRoute) -> Iterable[Key]:
 
 
 def _kind(name: str, plural: str) -> Kind[TraefikRoute]:
-    """With `allowCrossNamespace`, an option of Traefik, a route sends to Services of other namespaces too."""
-    return Kind(name, plural, "traefik.io", "v1alpha1", TraefikRoute, refers=_services, beyond_namespace=True)
+    return Kind(name, plural, "traefik.io", "v1alpha1", TraefikRoute, refers=_services)
 
 
 INGRESS_ROUTE = _kind("IngressRoute", "ingressroutes")

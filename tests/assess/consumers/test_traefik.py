@@ -101,6 +101,20 @@ def test_routes_to_others_are_not_its_consumers(used: Json) -> None:
     assert made.assessment.outcome.name == "Uncovered"
 
 
+@pytest.mark.parametrize("on", ["a", "abc"])
+@pytest.mark.parametrize("used", [{}, {"port": 9999}])
+def test_a_route_of_another_namespace_does_not_decide(used: Json, on: str) -> None:
+    """kubernetes.go:1638 isNamespaceAllowed: refused unless allowCrossNamespace is set."""
+    made = route(nodePortLB=True, namespace="shop", **used)
+    made["metadata"]["namespace"] = "evil"
+    found = world(NODE_PORT, endpoints(*on), made, *nodes(""))
+    (verdict,) = found.assessment.consumers
+    assert (verdict.outcome.name, verdict.reason.code) == ("Unknown", "CrossNamespaceRoute")
+    assert (verdict.consumer.namespace, verdict.consumer.incidental) == ("evil", True)
+    assert found.assessment.outcome.name == ("Covered" if on == "abc" else "Uncovered")
+    assert not found.advice()
+
+
 def test_a_load_balancer_service_is_reached_by_its_pods() -> None:
     made = world(service(), endpoints("a"), route(nodePortLB=True), *nodes(""))
     assert [v.outcome.name for v in made.assessment.consumers if v.consumer.kind == "IngressRoute"] == [

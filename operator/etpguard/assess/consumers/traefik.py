@@ -43,7 +43,8 @@ class TraefikRoutes(BaseFamily):
             found_by="IngressRoute, IngressRouteTCP, IngressRouteUDP, TraefikService",
             nodes="with `nodePortLB` on a NodePort Service, all nodes; otherwise pods",
             health_check="none unless `healthCheck` is set",
-            with_local="`Blackhole` with `nodePortLB` and no check; otherwise not affected",
+            with_local="`Blackhole` with `nodePortLB` and no check; otherwise not affected. A route of another "
+            "namespace is listed, and does not count",
             evidence=Evidence.DOCUMENTED,
             source="traefik fd5a576 pkg/provider/kubernetes/crd/kubernetes_http.go:569",
         ),
@@ -59,7 +60,7 @@ class TraefikRoutes(BaseFamily):
         yield from found
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
-        if verdict.consumer.targets.rule is None or not verdict.uncovered:
+        if verdict.consumer.targets.rule is None or verdict.consumer.incidental or not verdict.uncovered:
             return
         consumer = verdict.consumer
         route = f"{consumer.kind} {consumer.namespace}/{consumer.name}"
@@ -76,6 +77,11 @@ def _consumers(kind: str, route: TraefikRoute, service: Service, protocol: str, 
             continue
         port = _port(service, used.port, protocol)
         by_node_port = bool(used.node_port_lb) and not used.native_lb and service.type == "NodePort"
+        targets: Targets = PodTargets()
+        unused = None
+        if by_node_port:
+            unused = _unused(route, service)
+            targets = UnknownOutcome(unused, EVERY_NODE) if unused else _targets(used, port, service, view)
         yield Consumer(
             kind=kind,
             namespace=route.key.namespace,
@@ -83,11 +89,27 @@ def _consumers(kind: str, route: TraefikRoute, service: Service, protocol: str, 
             controller=CONTROLLER,
             target_type="instance" if by_node_port else "ip",
             port=port.label if port else str(used.port or ""),
-            targets=_targets(used, port, service, view) if by_node_port else PodTargets(),
+            targets=targets,
             families=ip_families(service),
-            incidental=not by_node_port,
+            incidental=not by_node_port or unused is not None,
             source="by nodePortLB" if by_node_port else "",
         )
+
+
+_CROSS_NAMESPACE = Reason(
+    "CrossNamespaceRoute",
+    "the route is in another namespace than the Service. Traefik refuses it unless the option allowCrossNamespace "
+    "of its Kubernetes CRD provider is on: then it sends to the node port of every node",
+)
+"""traefik fd5a576 pkg/provider/kubernetes/crd/kubernetes.go:1638 isNamespaceAllowed: the option is off by default.
+A tenant must not change the outcome of another one's Service by such a route."""
+
+
+def _unused(route: TraefikRoute, service: Service) -> Reason | None:
+    """Why the route is no sender that counts; None for one that counts."""
+    if route.key.namespace != service.key.namespace:
+        return _CROSS_NAMESPACE
+    return None
 
 
 def _port(service: Service, reference: int | str | None, protocol: str) -> ServicePort | None:
