@@ -92,6 +92,9 @@ def test_a_policy_with_another_name(scene: Scene) -> None:
         scene.policy("renamed", rollback={"onDelete": "Revert"})
         scene.delete_policy()
         wait_for(lambda: [p.key.name for p in running.on_loop(_policies)] == ["renamed"], 60, "the policies")
+        wait_for(lambda: scene.remediation()["policy"]["name"] == "renamed", 60, "the policy in the record")
+        wait_for(lambda: scene.read_policy("renamed")["status"]["remediatedServices"] == 1, 60, "its status")
+        scene.patch_policy({"mode": "Observe"}, "renamed")
         with pytest.raises(TimeoutError):
             scene.wait_phase("RolledBack", timeout=4)
         assert scene.traffic_policy() == "Cluster"
