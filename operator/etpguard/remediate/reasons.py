@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 
 from etpguard.assess import Reason
+from etpguard.objects.policies import TriggerIf
+from etpguard.remediate.facts import ROLLBACK_BUDGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,13 +197,15 @@ BUDGET_EXHAUSTED = RemediationReason(
 )
 TOO_MANY_ROLLBACKS = RemediationReason(
     "TooManyRollbacks",
-    "many rollbacks became due at once, so etpguard waits for 10 min before the first",
+    f"many rollbacks became due at once, so etpguard waits for {TriggerIf().storm_cooldown_seconds // 60} min "
+    "before the first",
     "Find out why: policies were deleted, or nodes became covered. To stop the rollbacks, set "
     "`suspend: true`, or scale the operator to 0. `rollbackRequests` and `etpguard rollback` do not wait",
 )
 ROLLBACKS_LIMITED = RemediationReason(
     "RollbacksLimited",
-    "the operator begins at most 10 automatic rollbacks in 10 min",
+    f"the operator begins at most {ROLLBACK_BUDGET.services} automatic rollbacks in "
+    f"{ROLLBACK_BUDGET.per_seconds // 60} min",
     "Wait. `rollbackRequests` and `etpguard rollback` have no limit",
 )
 REFUSED = RemediationReason(
