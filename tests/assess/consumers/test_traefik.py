@@ -35,7 +35,17 @@ USED: Json = {"name": "web", "port": 80, "nodePortLB": True}
         pytest.param(route(nodePortLB=True, namespace="shop"), LOST, id="a namespace that is its own"),
         pytest.param(route(), PODS, id="without nodePortLB to pods"),
         pytest.param(route(nodePortLB=False), PODS, id="nodePortLB off"),
-        pytest.param(route(nodePortLB=True, nativeLB=True), PODS, id="nativeLB goes first"),
+        pytest.param(
+            route(nodePortLB=True, nativeLB=True), PODS, id="kubernetes_http.go:550: nativeLB goes first"
+        ),
+        pytest.param(
+            traefik_service({"weighted": {"services": [USED | {"nativeLB": True}]}}), PODS, id="there too"
+        ),
+        pytest.param(
+            route("IngressRouteTCP", nodePortLB=True, nativeLB=True),
+            LOST,
+            id="kubernetes_tcp.go:214: nodePortLB does",
+        ),
         pytest.param(
             route(nodePortLB=True, healthCheck={"path": "/ok"}),
             Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc"),
@@ -92,6 +102,29 @@ def test_a_udp_route_uses_the_udp_port_of_that_number() -> None:
     made = world(subject, *slices, route("IngressRouteUDP", nodePortLB=True), *nodes(""))
     assert [v.consumer.port for v in made.assessment.consumers] == ["udp"]
     assert made.assessment.outcome.name == "Blackhole"
+
+
+def test_a_udp_route_to_node_ports_does_not_turn_to_the_cluster_ip() -> None:
+    """kubernetes_udp.go:130."""
+    subject = service(type="NodePort", ports=[port("http", protocol="UDP")])
+    made = route("IngressRouteUDP", nodePortLB=True, nativeLB=True)
+    assert seen(subject, endpoints("a", protocol="UDP"), made, *nodes("")) == LOST
+
+
+@pytest.mark.parametrize(
+    ("made", "assumed"),
+    [
+        (route(nodePortLB=True), True),
+        (route(nodePortLB=True, nativeLB=False), False),
+        (route(), False),
+        (route("IngressRouteTCP", nodePortLB=True), False),
+    ],
+)
+def test_native_lb_by_default_is_assumed_to_be_off(made: Json, assumed: bool) -> None:
+    assert (
+        any("nativeLBByDefault" in a for a in world(NODE_PORT, made, *nodes("")).consumer().consumer.assumptions)
+        is assumed
+    )
 
 
 @pytest.mark.parametrize("used", [{"kind": "TraefikService"}, {"name": "other"}, {"namespace": "elsewhere"}])

@@ -26,9 +26,22 @@ from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import OwnNodePort
 from etpguard.objects import Node, Service, ServicePort
-from etpguard.objects.traefik import INGRESS_ROUTE_UDP, TRAEFIK_KINDS, RouteService, TraefikRoute
+from etpguard.objects.traefik import (
+    INGRESS_ROUTE_TCP,
+    INGRESS_ROUTE_UDP,
+    TRAEFIK_KINDS,
+    RouteService,
+    TraefikRoute,
+)
 
 CONTROLLER = "traefik.io/ingress-controller"
+_NODE_PORTS_FIRST = frozenset({INGRESS_ROUTE_TCP.name, INGRESS_ROUTE_UDP.name})
+"""The kinds whose `nodePortLB` goes before `nativeLB`: kubernetes_tcp.go:214, kubernetes_udp.go:130. For HTTP it
+is the other way round: kubernetes_http.go:550."""
+_NOT_NATIVE = (
+    "Traefik runs without --providers.kubernetescrd.nativeLBByDefault, with which the route sends to the address "
+    "of the Service inside the cluster"
+)
 
 
 class TraefikRoutes(BaseFamily):
@@ -76,7 +89,9 @@ def _consumers(kind: str, route: TraefikRoute, service: Service, protocol: str, 
         if key != service.key:
             continue
         port = _port(service, used.port, protocol)
-        by_node_port = bool(used.node_port_lb) and not used.native_lb and service.type == "NodePort"
+        node_ports_first = kind in _NODE_PORTS_FIRST
+        native = bool(used.native_lb) and not node_ports_first
+        by_node_port = bool(used.node_port_lb) and not native and service.type == "NodePort"
         targets: Targets = PodTargets()
         unused = None
         if by_node_port:
@@ -93,6 +108,7 @@ def _consumers(kind: str, route: TraefikRoute, service: Service, protocol: str, 
             families=ip_families(service),
             incidental=not by_node_port or unused is not None,
             source="by nodePortLB" if by_node_port else "",
+            assumptions=(_NOT_NATIVE,) if by_node_port and not node_ports_first and used.native_lb is None else (),
         )
 
 
