@@ -68,3 +68,25 @@ def test_antrea_may_not_serve_the_address(scheme: str, expected: str) -> None:
     subject = service(ingress=[{"ip": "203.0.113.7"}])
     made = world(subject, endpoints("a", "b", "c"), *nodes(scheme), options=Options(plane))
     assert made.consumer().outcome.name == expected
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry", "reason"),
+    [
+        pytest.param("REGIONAL_NETWORK", {"hostname": "lb.example"}, "AddressNotOnNodes", id="a host name"),
+        pytest.param("", {"hostname": "lb.example"}, "AddressNotOnNodes", id="a host name, and a type by default"),
+        pytest.param("REGIONAL", {"hostname": "lb.example"}, "Covered", id="a proxy needs no address on nodes"),
+        pytest.param(
+            "REGIONAL_NETWORK", {"ip": "203.0.113.7", "ipMode": "Proxy"}, "AddressNotOnNodes", id="ipMode Proxy"
+        ),
+        pytest.param("REGIONAL_NETWORK", {"ip": "203.0.113.7", "ipMode": "VIP"}, "Covered", id="ipMode VIP"),
+    ],
+)
+def test_nodes_do_not_know_an_address_that_the_status_lacks(kind: str, entry: Json, reason: str) -> None:
+    """digitalocean-cloud-controller-manager 70d527e loadbalancers.go:263; kube-proxy serves the addresses of mode
+    VIP in the status."""
+    subject = service(annotations={f"{DIGITALOCEAN}type": kind} if kind else {}, ingress=[entry])
+    members = nodes("digitalocean", external=["198.51.100.1"])
+    found = world(subject, endpoints("a", "b", "c"), *members).consumer()
+    assert found.reason.code == reason
+    assert (found.outcome.name == "Unknown") is (reason != "Covered")

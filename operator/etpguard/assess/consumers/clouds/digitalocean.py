@@ -19,7 +19,14 @@ from etpguard.assess.consumers.load_balancers import (
     standard_check,
 )
 from etpguard.assess.consumers.remedies import ClientIP
-from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, Otherwise, PossibleNodes, Targets
+from etpguard.assess.consumers.targets import (
+    HealthCheck,
+    NodeTargets,
+    Otherwise,
+    PossibleNodes,
+    Targets,
+    UnknownOutcome,
+)
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.go_booleans import BOOLEANS
@@ -33,6 +40,7 @@ OVERRIDE = f"{PREFIX}override-health-check"
 CHECK_PORT = f"{PREFIX}healthcheck-port"
 CHECK_PATH = f"{PREFIX}healthcheck-path"
 CHECK_PROTOCOL = f"{PREFIX}healthcheck-protocol"
+HOST_NAME = f"{PREFIX}hostname"
 DISOWN = "service.kubernetes.io/do-loadbalancer-disown"
 
 _NODES = replace(CLOUD_NODES, provider_id="digitalocean://.+", finds_by_name=True)
@@ -49,6 +57,14 @@ _NO_PUBLIC_NODE = Reason(
     "Service",
 )
 """952 buildLoadBalancerRequest: ErrNoEligibleBackends."""
+_ADDRESS_NOT_SHOWN = Reason(
+    "AddressNotOnNodes",
+    "the packets of a load balancer of type REGIONAL_NETWORK arrive at a node with its address, and nodes serve "
+    "only the addresses in the status of the Service with ipMode VIP. It has none, only a host name or another "
+    "ipMode, so the nodes may drop all packets. One of type REGIONAL sends to node ports, where that does not "
+    f"matter. Look at the type of the load balancer, and remove {HOST_NAME} if it is not REGIONAL",
+)
+"""263: with the annotation, the status has the host name alone."""
 _REGIONAL = Otherwise(
     _NODES,
     Reason(
@@ -86,7 +102,7 @@ class DigitalOcean(CheckedCloud):
                 "port of `healthcheck-port` or of the first TCP port"
             ),
             with_local="`TargetsUnhealthy`; `Unknown` beside an SCTP port, and for `REGIONAL_NETWORK` where no "
-            "node has such an address",
+            "node has such an address or the status has a host name",
             evidence=Evidence.DOCUMENTED,
             source="digitalocean-cloud-controller-manager 70d527e cloud-controller-manager/do/loadbalancers.go",
         ),
@@ -117,6 +133,8 @@ class DigitalOcean(CheckedCloud):
         targets = super().targets(service, port, view)
         if not isinstance(targets, NodeTargets) or targets.rule == NO_NODE:
             return targets
+        if kind != "REGIONAL" and _has_only_other_addresses(service):
+            return UnknownOutcome(_ADDRESS_NOT_SHOWN, targets.rule, targets.check)
         if given.get(NETWORK) == "INTERNAL" and not kind:
             return replace(targets, otherwise=_REGIONAL)
         if kind == "REGIONAL" or given.get(NETWORK) == "INTERNAL":
@@ -169,3 +187,9 @@ class DigitalOcean(CheckedCloud):
                 return ClientIP.LOST
             case _:
                 return ClientIP.VARIES
+
+
+def _has_only_other_addresses(service: Service) -> bool:
+    """Whether the status has addresses, and nodes serve none of them."""
+    entries = service.load_balancer_ingress
+    return bool(entries) and not any(entry.ip and entry.ip_mode in (None, "VIP") for entry in entries)
