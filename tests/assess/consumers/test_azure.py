@@ -15,6 +15,7 @@ from etpguard.assess.probe import (
 )
 from tests.assess.consumers.worlds import (
     HEALTH_CHECK_NODE_PORT,
+    KEY,
     Json,
     Seen,
     endpoints,
@@ -274,7 +275,7 @@ def test_a_private_link_service_of_another_service(
     made = world(service(annotations=own), endpoints("a"), other, *nodes("azure"))
     verdict = made.consumer()
     assert (verdict.outcome.name, verdict.reason.code) == expected
-    assert (" shop/linked " in verdict.reason.detail) is (expected[0] == "Unknown")
+    assert ("another " in verdict.reason.detail) is (expected[0] == "Unknown")
 
 
 def test_the_private_link_service_comes_and_goes() -> None:
@@ -284,6 +285,24 @@ def test_the_private_link_service_comes_and_goes() -> None:
     for notes, expected in given:
         made.put(service("linked", annotations=notes, ports=[port(node_port=30090)]))
         assert made.consumer().outcome.name == expected
+
+
+def test_a_change_of_a_service_with_a_private_link_service_concerns_no_other_one() -> None:
+    """Else each condition written on one of m such Services would have all n others judged again."""
+    ports = [port(node_port=30090)]
+    linked = service("linked", annotations=PROXIED, ports=ports)
+    other = service("other", annotations=PROXIED, ports=[port(node_port=30091)])
+    steps = [
+        (linked, True),  # the first one
+        (linked | {"status": {"conditions": [{"type": "x"}]}}, False),
+        (other, False),
+        (service("linked", ports=ports), False),  # one is left
+        (service("other", ports=[port(node_port=30091)]), True),
+    ]
+    made = world(service(), endpoints("a"), *nodes("azure"))
+    for changed, concerns in steps:
+        assert (KEY in made.outdated_by(changed)) is concerns
+        made.engine.assess(KEY)
 
 
 def test_one_rule_for_all_ports_has_the_same_probe_for_each() -> None:

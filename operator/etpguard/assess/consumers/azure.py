@@ -45,7 +45,7 @@ from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, NotModelled, OwnNodePort, PassesNowhere
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import SERVICE, IPFamily, Key, Kind, Node, Requirement, Service, ServicePort
-from etpguard.objects.records import index_key
+from etpguard.objects.records import presence_key
 
 POD_CONTROLLERS = {
     "azure/application-gateway": "pkg/appgw/backendaddresspools.go:99-181: pools hold pod addresses",
@@ -122,9 +122,14 @@ _SEVERAL = (
 )
 
 
-def _balancer(service: Service) -> Key:
+def _balancer(service: Service) -> str:
     """The load balancer of the cluster that has the Service; the cloud config may give it another one."""
-    return index_key("AzureProxied", "internal" if _is_true(service, _INTERNAL) else "public")
+    return "internal" if _is_true(service, _INTERNAL) else "public"
+
+
+def _proxied_on(balancer: str) -> Key:
+    """The key to which the Services refer that are on this load balancer and `_is_proxied`."""
+    return presence_key("AzureProxied", balancer)
 
 
 def _is_proxied(service: Service) -> bool:
@@ -133,7 +138,7 @@ def _is_proxied(service: Service) -> bool:
 
 
 def _proxied_balancer(service: Service) -> Iterable[Key]:
-    return (_balancer(service),) if classless(service) and _is_proxied(service) else ()
+    return (_proxied_on(_balancer(service)),) if classless(service) and _is_proxied(service) else ()
 
 
 def _beside_proxied(service: Service, view: View, targets: NodeTargets) -> Targets:
@@ -142,16 +147,13 @@ def _beside_proxied(service: Service, view: View, targets: NodeTargets) -> Targe
     check = targets.check
     if check.settings is None or check.settings.protocol == "TCP":
         return targets
-    at = _balancer(service)
-    other = view.once(
-        str(at), None, lambda _: min((each.key for each in view.referring(SERVICE, at)), default=None)
-    )
-    if other is None:
+    balancer = _balancer(service)
+    if not view.any_refers(SERVICE, _proxied_on(balancer)):
         return targets
     detail = (
-        f"Service {other} has a private link service with PROXY protocol. If both have one load balancer, all its "
-        "probes have a PROXY protocol header, which kube-proxy does not understand. This check then fails on all "
-        "nodes, and all is lost. Look at the load balancers of the two Services"
+        f"another {balancer} Service has a private link service with PROXY protocol ({_PLS_PROXY}). If both have "
+        "one load balancer, all its probes have a PROXY protocol header, which kube-proxy does not understand. "
+        "This check then fails on all nodes, and all is lost. Look at the load balancers of the two Services"
     )
     return UnknownOutcome(Reason("HealthCheckNotKnown", detail), targets.rule, check)
 
@@ -200,7 +202,8 @@ class AzureLoadBalancer(BaseFamily):
         balancer = Balancer.of(service, "cloud-provider/azure", recognition, keeps_address=_floating(service))
         sctp = any(port.transport == "SCTP" and _has_rule(service, port) for port in service.ports)
         fails, first = _fails_under_cluster(service)
-        proxied, reads = _is_proxied(service), frozenset((_balancer(service),))
+        proxied = _is_proxied(service)
+        reads = frozenset[Key]() if proxied else frozenset((_proxied_on(_balancer(service)),))
         for port in service.ports:
             if _has_rule(service, port):
                 targets = _targets(service, port, view, rule, sctp=sctp)
