@@ -222,6 +222,12 @@ class Case:
     def remove(self, number: int) -> None:
         objects.delete(self.cluster, self._pods.pop(f"web-{number}"))
 
+    def endpoints(self) -> int:
+        """How many endpoints the controller of the cluster has made for the Service."""
+        path = f"/apis/discovery.k8s.io/v1/namespaces/{self.namespace}/endpointslices"
+        slices = self.cluster.call("GET", path)["items"]
+        return sum(len(each["endpoints"] or ()) for each in slices)
+
     def create_service(self) -> None:
         objects.apply(self.cluster, self._service())
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from devcluster import Cluster
+from devcluster.objects import wait_for
 from etpguard.objects.scope import NamespaceScope
 from tests.publish.stage import FAST, Case, play, staged
 
@@ -74,6 +75,7 @@ def test_covered_from_the_start_says_nothing(arena: Cluster, case: Case) -> None
     async def scenario() -> None:
         for number in (1, 2, 3):
             case.place(number)
+        wait_for(lambda: case.endpoints() == 3, what="the endpoints of all three pods")
         async with staged(arena) as stage:
             await stage.until(lambda: case.outcome() == "Covered" and case.condition(), "Covered")
             await stage.settle()
