@@ -82,7 +82,10 @@ def test_it_does_what_its_comment_says(scene: Scene, policy: None, elsewhere: st
     create(scene, "fine", 3, LABEL)
     create(scene, "sound", 3, LABEL)
     began = scene.cluster.audit_position()
-    with operator(scene, namespaces=frozenset({scene.namespace, elsewhere})):
+    # By a Lease of its own it is the only installation, which writes the status of a ClusterCoveragePolicy.
+    alone: Json = {"second_installation": "refuse", "lease_name": scene.namespace}
+    about: Json = {"namespaces": frozenset({scene.namespace, elsewhere})}
+    with operator(scene, **about, **alone):
         never = {"helm": "GitOpsOwned", "detour": "OutcomeNotSelected"}
         wait_for_left(scene, {"web": "DwellTime", **never})
         quick = {"unhealthyWhen": {"forSeconds": 1}, "rollback": {"coveredForSeconds": 1}}
