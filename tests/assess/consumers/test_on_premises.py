@@ -481,12 +481,14 @@ def test_kube_router_advertises_external_ips(
 )
 @pytest.mark.parametrize("version", ["crd.projectcalico.org/v1", "projectcalico.org/v3"])
 def test_felix_may_answer_arp_on_any_node(mode: str, expected: Seen, version: str) -> None:
-    """tigera/docs #2844."""
+    """tigera/docs #2844; calico 87c1590 felix/dataplane/linux/proxy_neigh_mgr.go: not for an address elsewhere."""
     felix = clusters.cluster_object("FelixConfiguration", version, "default", localSubnetL2Reachability=mode)
     options = Options(Detection(Choice(), clusters.named_objects([felix])))
     objects = [service(), *nodes(""), calico("203.0.113.0/24")]
     assert seen(*objects, endpoints("a"), options=options) == expected
     assert seen(*objects, endpoints("a", "b", "c"), options=options).outcome == "Covered"
+    said = world(*objects, endpoints("a"), options=options).consumer().reason.detail
+    assert ("in an IPPool without encapsulation" in said) is (mode != "Disabled")
 
 
 @pytest.mark.parametrize("options", NO_ROUTER)

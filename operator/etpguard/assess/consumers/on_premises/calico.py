@@ -52,11 +52,14 @@ advertised by every node (calico #6074), and with serviceLoadBalancerAggregation
 
 _ANSWERS_ARP = Reason(
     "CalicoAnswersARP",
-    "FelixConfiguration default has localSubnetL2Reachability for load balancers. In the subnet of the nodes, one "
-    "node then answers ARP requests for the address, whether it has an endpoint or not. Its clients there lose "
-    "their requests if it has none. Calico supports only externalTrafficPolicy: Cluster with this",
+    "FelixConfiguration default has localSubnetL2Reachability for load balancers. If the address is in an IPPool "
+    "without encapsulation and in the subnet of an interface of the nodes, one node answers ARP requests for it "
+    "there, whether it has an endpoint or not. Its clients in that subnet lose their requests if it has none. If "
+    "the address is elsewhere, nothing is lost. Look at the IPPools and the interfaces of the nodes. Calico "
+    "supports only externalTrafficPolicy: Cluster with this",
 )
-"""calico #12451, tigera/docs #2844: the node is chosen by a hash over all nodes."""
+"""calico 87c1590 felix/dataplane/linux/proxy_neigh_mgr.go; tigera/docs #2844: the node is chosen by a hash over
+all nodes. etpguard does not read IPPools, and no API object shows all interfaces of a node."""
 
 _ADVERTISE = "advertise the address"
 _METALLB = ("metallb.io/", "metallb.universe.tf/")
@@ -85,7 +88,7 @@ class Calico(Announcer):
             nodes='those with a ready endpoint, except nodes with the exclude label `"true"`',
             health_check="none",
             with_local=(
-                "`Covered`; `Unknown` where Services share the address, where Felix answers ARP for load "
+                "`Covered`; `Unknown` where Services share the address, where Felix may answer ARP for load "
                 "balancers, where a block of `serviceExternalIPs` has only this address, and where no node "
                 "advertises it except in a block; `NoTargets` where no node advertises it"
             ),
