@@ -23,6 +23,13 @@ def traefik_service(spec: Json) -> Json:
     return {"kind": "TraefikService", "metadata": {"name": "edge", "namespace": "shop", "uid": "u"}, "spec": spec}
 
 
+def entry(**used: Any) -> Json:
+    """A route to the TraefikService."""
+    made = route(name="edge", kind="TraefikService", **used)
+    made["metadata"]["name"] = "entry"
+    return made
+
+
 USED: Json = {"name": "web", "port": 80, "nodePortLB": True}
 
 
@@ -76,14 +83,11 @@ USED: Json = {"name": "web", "port": 80, "nodePortLB": True}
         ),
         pytest.param(traefik_service({"weighted": {"services": [USED]}}), LOST, id="weighted"),
         pytest.param(traefik_service({"mirroring": USED}), LOST, id="mirroring"),
-        pytest.param(
-            traefik_service({"mirroring": {"name": "other", "port": 80, "mirrors": [USED]}}), LOST, id="a mirror"
-        ),
         pytest.param(traefik_service({"highestRandomWeight": {"services": [USED]}}), LOST, id="by random weight"),
     ],
 )
 def test_routes(made: Json, expected: Seen) -> None:
-    found = world(NODE_PORT, endpoints("a"), made, *nodes(""))
+    found = world(NODE_PORT, endpoints("a"), made, entry(), *nodes(""))
     (verdict,) = found.assessment.consumers
     eligible, uncovered = found.names(verdict.eligible), found.names(verdict.uncovered)
     if expected.outcome == "Unknown":
@@ -146,6 +150,81 @@ def test_a_route_of_another_namespace_does_not_decide(used: Json, on: str) -> No
     assert (verdict.consumer.namespace, verdict.consumer.incidental) == ("evil", True)
     assert found.assessment.outcome.name == ("Covered" if on == "abc" else "Uncovered")
     assert not found.advice()
+
+
+def services(*used: Json, of: str = "IngressRoute") -> Json:
+    made = route(of)
+    made["spec"]["routes"][0]["services"] = list(used)
+    return made
+
+
+OTHER: Json = {"name": "other", "port": 80}
+IDLE = USED | {"weight": 0}
+
+
+@pytest.mark.parametrize(
+    ("made", "reason"),
+    [
+        pytest.param(services(OTHER, IDLE), "WeightZero", id="wrr.go:205: a weight of 0 beside another Service"),
+        pytest.param(
+            services(OTHER, IDLE, of="IngressRouteTCP"), "WeightZero", id="wrr_load_balancer.go: the same"
+        ),
+        pytest.param(services(USED | {"weight": -1}, OTHER), "WeightZero", id="a negative weight"),
+        pytest.param(
+            services(IDLE), "", id="kubernetes_http.go:108: the weight of an only Service does not count"
+        ),
+        pytest.param(services(OTHER, USED), "", id="without a weight, which is then 1"),
+        pytest.param(traefik_service({"weighted": {"services": [IDLE]}}), "WeightZero", id="weighted"),
+        pytest.param(
+            traefik_service({"highestRandomWeight": {"services": [OTHER, IDLE]}}), "WeightZero", id="hrw.go:166"
+        ),
+        pytest.param(
+            traefik_service({"mirroring": OTHER | {"mirrors": [USED | {"percent": 50}]}}),
+            "MirrorOnly",
+            id="mirror.go: the answers of a mirror are dropped",
+        ),
+    ],
+)
+def test_a_service_that_gets_no_requests_of_clients_is_no_consumer(made: Json, reason: str) -> None:
+    found = world(NODE_PORT, endpoints("a"), made, entry(), *nodes(""))
+    (verdict,) = found.assessment.consumers
+    assert (verdict.reason.code, verdict.consumer.incidental) == (reason or "Blackhole", bool(reason))
+    assert found.assessment.outcome.name == ("Uncovered" if reason else "Blackhole")
+    assert bool(found.advice()) is not bool(reason)
+
+
+def test_of_several_settings_the_first_one_counts() -> None:
+    """kubernetes_http.go:244 buildTraefikService."""
+    made = traefik_service({"weighted": {"services": [OTHER]}, "mirroring": USED})
+    assert not world(NODE_PORT, endpoints("a"), made, entry(), *nodes("")).assessment.consumers
+
+
+@pytest.mark.parametrize(
+    ("naming", "counts"),
+    [
+        pytest.param(entry(), True, id="a route"),
+        pytest.param(entry(namespace="shop"), True, id="a route that names the namespace"),
+        pytest.param(entry(namespace="infra"), False, id="a route to one of another namespace"),
+        pytest.param(route(name="edge"), False, id="a route to a Service of its name"),
+        pytest.param(
+            services(OTHER, {"name": "edge", "kind": "TraefikService", "weight": 0}), False, id="with weight 0"
+        ),
+    ],
+)
+def test_a_traefik_service_counts_from_the_moment_a_route_names_it(naming: Json, counts: bool) -> None:
+    made = traefik_service({"weighted": {"services": [USED]}})
+    found = world(NODE_PORT, endpoints("a"), made, *nodes(""))
+    assert (found.assessment.outcome.name, found.consumer().reason.code) == ("Uncovered", "NoRoute")
+    found.put(naming)
+    assert found.assessment.outcome.name == ("Blackhole" if counts else "Uncovered")
+    found.put(naming | {"spec": {"routes": []}})
+    assert found.consumer().reason.code == "NoRoute"
+
+
+def test_a_traefik_service_counts_while_its_routes_cannot_be_seen() -> None:
+    made = traefik_service({"weighted": {"services": [USED]}})
+    found = world(NODE_PORT, endpoints("a"), made, *nodes(""), unread={"IngressRoute": "no"})
+    assert found.consumer().outcome.name == "Blackhole"
 
 
 def test_a_load_balancer_service_is_reached_by_its_pods() -> None:

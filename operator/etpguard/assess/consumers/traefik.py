@@ -27,11 +27,15 @@ from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import OwnNodePort
 from etpguard.objects import Node, Service, ServicePort
 from etpguard.objects.traefik import (
+    INGRESS_ROUTE,
     INGRESS_ROUTE_TCP,
     INGRESS_ROUTE_UDP,
     TRAEFIK_KINDS,
+    TRAEFIK_SERVICE,
     RouteService,
+    Share,
     TraefikRoute,
+    used,
 )
 
 CONTROLLER = "traefik.io/ingress-controller"
@@ -85,30 +89,31 @@ class TraefikRoutes(BaseFamily):
 
 
 def _consumers(kind: str, route: TraefikRoute, service: Service, protocol: str, view: View) -> Iterator[Consumer]:
-    for key, used in route.services():
+    for key, to, share in route.services():
         if key != service.key:
             continue
-        port = _port(service, used.port, protocol)
+        port = _port(service, to.port, protocol)
         node_ports_first = kind in _NODE_PORTS_FIRST
-        native = bool(used.native_lb) and not node_ports_first
-        by_node_port = bool(used.node_port_lb) and not native and service.type == "NodePort"
+        native = bool(to.native_lb) and not node_ports_first
+        by_node_port = bool(to.node_port_lb) and not native and service.type == "NodePort"
         targets: Targets = PodTargets()
         unused = None
         if by_node_port:
-            unused = _unused(route, service)
-            targets = UnknownOutcome(unused, EVERY_NODE) if unused else _targets(used, port, service, view)
+            unused = _unused(kind, route, service, share, view)
+            targets = UnknownOutcome(unused, EVERY_NODE) if unused else _targets(to, port, service, view)
         yield Consumer(
             kind=kind,
             namespace=route.key.namespace,
             name=route.key.name,
             controller=CONTROLLER,
             target_type="instance" if by_node_port else "ip",
-            port=port.label if port else str(used.port or ""),
+            port=port.label if port else str(to.port or ""),
             targets=targets,
             families=ip_families(service),
+            reads=frozenset((used(route.key),)) if kind == TRAEFIK_SERVICE.name else frozenset(),
             incidental=not by_node_port or unused is not None,
             source="by nodePortLB" if by_node_port else "",
-            assumptions=(_NOT_NATIVE,) if by_node_port and not node_ports_first and used.native_lb is None else (),
+            assumptions=(_NOT_NATIVE,) if by_node_port and not node_ports_first and to.native_lb is None else (),
         )
 
 
@@ -121,10 +126,30 @@ _CROSS_NAMESPACE = Reason(
 A tenant must not change the outcome of another one's Service by such a route."""
 
 
-def _unused(route: TraefikRoute, service: Service) -> Reason | None:
+_SHARES = {
+    Share.NONE: Reason("WeightZero", "it gives the Service weight 0, so it sends nothing to it"),
+    Share.COPIES: Reason(
+        "MirrorOnly", "the Service is a mirror: it gets copies of requests, and no client gets an answer to these"
+    ),
+}
+"""traefik fd5a576 pkg/server/service/loadbalancer/mirror/mirror.go:117."""
+_NO_ROUTE = Reason(
+    "NoRoute",
+    "no IngressRoute of its namespace names this TraefikService. An HTTPRoute, a Middleware or another provider "
+    "of Traefik may, which etpguard does not read",
+)
+
+
+def _unused(kind: str, route: TraefikRoute, service: Service, share: Share, view: View) -> Reason | None:
     """Why the route is no sender that counts; None for one that counts."""
     if route.key.namespace != service.key.namespace:
         return _CROSS_NAMESPACE
+    if share in _SHARES:
+        return _SHARES[share]
+    if kind == TRAEFIK_SERVICE.name:
+        named = any(view.any_refers(each, used(route.key)) for each in TRAEFIK_KINDS)
+        if not named and not view.unseen(INGRESS_ROUTE):
+            return _NO_ROUTE
     return None
 
 
@@ -140,16 +165,16 @@ def _port(service: Service, reference: int | str | None, protocol: str) -> Servi
     return named[0] if named else service.port(reference)
 
 
-def _targets(used: RouteService, port: ServicePort | None, service: Service, view: View) -> Targets:
+def _targets(to: RouteService, port: ServicePort | None, service: Service, view: View) -> Targets:
     if port is None:
-        detail = f"the route names port {str(used.port or '')[:80]!r}, which the Service does not have"
+        detail = f"the route names port {str(to.port or '')[:80]!r}, which the Service does not have"
         return UnknownOutcome(Reason("PortNotFound", detail), EVERY_NODE)
     if not port.node_port and service.uid:
         return no_node_port(port, "Traefik")
-    if used.health_check is None:
+    if to.health_check is None:
         return NodeTargets(EVERY_NODE, UNCHECKED, none_healthy=NoneHealthy.SENDS_TO_NONE)
-    own, path = used.health_check.port, used.health_check.path or "/"
-    wanted = used.health_check.status or 200
+    own, path = to.health_check.port, to.health_check.path or "/"
+    wanted = to.health_check.status or 200
     settings = CheckSettings(str(own or "node port"), "HTTP", path)
     if own:
         check = view.check_on(own, service, settings, lambda status: status == wanted)
