@@ -15,9 +15,7 @@ from etpguard.objects.records import Key, LabelledRecord, Shape, index_key
 
 
 class ServerHealthCheck(Shape, frozen=True):
-    port: int | None = None
-    path: str | None = None
-    status: int | None = None
+    """That there is one is all that matters."""
 
 
 class RouteService(Shape, frozen=True):

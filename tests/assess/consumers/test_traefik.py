@@ -54,31 +54,6 @@ USED: Json = {"name": "web", "port": 80, "nodePortLB": True}
             id="kubernetes_tcp.go:214: nodePortLB does",
         ),
         pytest.param(
-            route(nodePortLB=True, healthCheck={"path": "/ok"}),
-            Seen("TargetsUnhealthy", "TargetsUnhealthy", "abc", "bc"),
-            id="a health check finds the nodes with pods",
-        ),
-        pytest.param(
-            route(nodePortLB=True, healthCheck={"path": "/ok", "port": 9100}),
-            Seen("Unknown", "HealthCheckPortNotModelled", "abc", "bc"),
-            id="a health check on another port",
-        ),
-        pytest.param(
-            route(nodePortLB=True, healthCheck={"path": "/ok", "port": 10256}),
-            Seen("Outage", "NoHealthyTarget", "abc", "bc"),
-            id="kube-proxy answers 404 to other paths than its own",
-        ),
-        pytest.param(
-            route(nodePortLB=True, healthCheck={"path": "/ok", "port": 10256, "status": 404}),
-            LOST,
-            id="healthcheck.go: the status that the route wants",
-        ),
-        pytest.param(
-            route(nodePortLB=True, healthCheck={"path": "/healthz", "port": 10256}),
-            LOST,
-            id="kube-proxy's own path",
-        ),
-        pytest.param(
             route(nodePortLB=True, port=9999), Seen("Unknown", "PortNotFound", "abc", ""), id="no such port"
         ),
         pytest.param(traefik_service({"weighted": {"services": [USED]}}), LOST, id="weighted"),
@@ -100,12 +75,19 @@ def test_nodes_that_are_not_ready_get_traffic_too() -> None:
     assert seen(NODE_PORT, endpoints("a"), route(nodePortLB=True), *made).eligible == "ab"
 
 
-def test_a_udp_route_uses_the_udp_port_of_that_number() -> None:
-    subject = service(type="NodePort", ports=[port("tcp"), port("udp", 80, 30080, "UDP")])
+@pytest.mark.parametrize(
+    ("node_port", "reason"),
+    [
+        pytest.param(30080, "Blackhole", id="with the node port of the TCP port, which Traefik takes"),
+        pytest.param(30081, "PortNotFound", id="kubernetes.go:711: with another one, to which it does not send"),
+    ],
+)
+def test_a_udp_route_takes_the_first_port_of_that_number(node_port: int, reason: str) -> None:
+    subject = service(type="NodePort", ports=[port("tcp"), port("udp", 80, node_port, "UDP")])
     slices = [endpoints("a", "b", "c", ports=["tcp"]), endpoints("a", ports=["udp"], protocol="UDP")]
     made = world(subject, *slices, route("IngressRouteUDP", nodePortLB=True), *nodes(""))
-    assert [v.consumer.port for v in made.assessment.consumers] == ["udp"]
-    assert made.assessment.outcome.name == "Blackhole"
+    (verdict,) = made.assessment.consumers
+    assert (verdict.consumer.port, verdict.reason.code) == ("udp" if node_port == 30080 else "80", reason)
 
 
 def test_a_udp_route_to_node_ports_does_not_turn_to_the_cluster_ip() -> None:
@@ -149,6 +131,23 @@ def test_a_route_of_another_namespace_does_not_decide(used: Json, on: str) -> No
     assert (verdict.outcome.name, verdict.reason.code) == ("Unknown", "CrossNamespaceRoute")
     assert (verdict.consumer.namespace, verdict.consumer.incidental) == ("evil", True)
     assert found.assessment.outcome.name == ("Covered" if on == "abc" else "Uncovered")
+    assert not found.advice()
+
+
+@pytest.mark.parametrize("on", ["a", "abc"])
+@pytest.mark.parametrize(
+    "made",
+    [
+        pytest.param(route(nodePortLB=True, healthCheck={"path": "/ok"}), id="kubernetes_http.go:531"),
+        pytest.param(route(nodePortLB=True, port=None), id="kubernetes.go:707"),
+        pytest.param(route("IngressRouteTCP", nodePortLB=True, port=None), id="by TCP too"),
+        pytest.param(route(nodePortLB=True, port=""), id="an empty name"),
+    ],
+)
+def test_a_route_that_traefik_refuses(made: Json, on: str) -> None:
+    found = world(NODE_PORT, endpoints(*on), made, *nodes(""))
+    (verdict,) = found.assessment.consumers
+    assert (verdict.outcome.name, verdict.reason.code) == ("Unknown", "RouteRefused")
     assert not found.advice()
 
 

@@ -12,8 +12,6 @@ from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, no_node_port
 from etpguard.assess.consumers.remedies import spread
 from etpguard.assess.consumers.targets import (
-    CheckSettings,
-    HealthCheck,
     NodeTargets,
     NoneHealthy,
     PodTargets,
@@ -24,7 +22,6 @@ from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
-from etpguard.assess.probe import OwnNodePort
 from etpguard.objects import Node, Service, ServicePort
 from etpguard.objects.traefik import (
     INGRESS_ROUTE,
@@ -50,7 +47,7 @@ _NOT_NATIVE = (
 
 class TraefikRoutes(BaseFamily):
     """With nodePortLB, and a Service of type NodePort, the servers are the node port on the internal address of
-    every node, ready or not. Without a health check Traefik sends to all of them."""
+    every node, ready or not, unchecked."""
 
     name = "traefik-routes"
     kinds = TRAEFIK_KINDS
@@ -59,8 +56,8 @@ class TraefikRoutes(BaseFamily):
             consumer="Traefik routes",
             found_by="IngressRoute, IngressRouteTCP, IngressRouteUDP, TraefikService",
             nodes="with `nodePortLB` on a NodePort Service, all nodes; otherwise pods",
-            health_check="none unless `healthCheck` is set",
-            with_local="`Blackhole` with `nodePortLB` and no check; otherwise not affected. A route of another "
+            health_check="none: Traefik refuses a route with `healthCheck` to such a Service",
+            with_local="`Blackhole` with `nodePortLB`; otherwise not affected. A route of another "
             "namespace is listed, and does not count",
             evidence=Evidence.DOCUMENTED,
             source="traefik fd5a576 pkg/provider/kubernetes/crd/kubernetes_http.go:569",
@@ -77,7 +74,7 @@ class TraefikRoutes(BaseFamily):
         yield from found
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
-        if verdict.consumer.targets.rule is None or verdict.consumer.incidental or not verdict.uncovered:
+        if not isinstance(verdict.consumer.targets, NodeTargets) or not verdict.uncovered:
             return
         consumer = verdict.consumer
         route = f"{consumer.kind} {consumer.namespace}/{consumer.name}"
@@ -100,7 +97,7 @@ def _consumers(kind: str, route: TraefikRoute, service: Service, protocol: str, 
         unused = None
         if by_node_port:
             unused = _unused(kind, route, service, share, view)
-            targets = UnknownOutcome(unused, EVERY_NODE) if unused else _targets(to, port, service, view)
+            targets = UnknownOutcome(unused, EVERY_NODE) if unused else _targets(kind, to, port, service)
         yield Consumer(
             kind=kind,
             namespace=route.key.namespace,
@@ -154,30 +151,30 @@ def _unused(kind: str, route: TraefikRoute, service: Service, share: Share, view
 
 
 def _port(service: Service, reference: int | str | None, protocol: str) -> ServicePort | None:
-    """The port of the Service by name or number, or its only port where the route names none: getServicePort."""
-    if not reference:
-        return service.ports[0] if len(service.ports) == 1 else None
-    named = (
-        [one for one in service.ports_numbered(reference) if one.transport == protocol]
-        if isinstance(reference, int)
-        else []
-    )
-    return named[0] if named else service.port(reference)
+    """traefik fd5a576 pkg/provider/kubernetes/crd/kubernetes.go:711 getServicePort: the first port with the name
+    or number, whatever its protocol. Traefik sends to its node port by the protocol of the route."""
+    first = service.port(reference) if reference else None
+    if first is None or first.transport == protocol:
+        return first
+    beside = (one for one in service.ports_numbered(first.port) if one.transport == protocol)
+    return next((one for one in beside if one.node_port == first.node_port), None)
 
 
-def _targets(to: RouteService, port: ServicePort | None, service: Service, view: View) -> Targets:
+def _targets(kind: str, to: RouteService, port: ServicePort | None, service: Service) -> Targets:
+    if not to.port:
+        return _refused("it names no port of the Service")
+    if to.health_check is not None and kind not in _NODE_PORTS_FIRST:
+        return _refused("healthCheck is only for Services of type ExternalName")
     if port is None:
-        detail = f"the route names port {str(to.port or '')[:80]!r}, which the Service does not have"
+        detail = f"the route names port {str(to.port)[:80]!r}, which the Service does not have by its protocol"
         return UnknownOutcome(Reason("PortNotFound", detail), EVERY_NODE)
     if not port.node_port and service.uid:
         return no_node_port(port, "Traefik")
-    if to.health_check is None:
-        return NodeTargets(EVERY_NODE, UNCHECKED, none_healthy=NoneHealthy.SENDS_TO_NONE)
-    own, path = to.health_check.port, to.health_check.path or "/"
-    wanted = to.health_check.status or 200
-    settings = CheckSettings(str(own or "node port"), "HTTP", path)
-    if own:
-        check = view.check_on(own, service, settings, lambda status: status == wanted)
-    else:
-        check = HealthCheck(OwnNodePort(port.label), settings)
-    return NodeTargets(EVERY_NODE, check, none_healthy=NoneHealthy.SENDS_TO_NONE)
+    return NodeTargets(EVERY_NODE, UNCHECKED, none_healthy=NoneHealthy.SENDS_TO_NONE)
+
+
+def _refused(why: str) -> UnknownOutcome:
+    """traefik fd5a576 pkg/provider/kubernetes/crd/kubernetes.go:707 getServicePort, kubernetes_http.go:531
+    loadServers: with an error of one Service there is no router for the route."""
+    detail = f"Traefik refuses the route, so nothing arrives by it: {why}. Correct the route"
+    return UnknownOutcome(Reason("RouteRefused", detail), EVERY_NODE)
