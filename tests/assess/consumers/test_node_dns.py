@@ -78,6 +78,24 @@ def test_external_dns_publishes_nodes(key: str, on: str, outcome: str) -> None:
     assert seen(named, endpoints(*on), *nodes("")).outcome == outcome
 
 
+@pytest.mark.parametrize("prefix", ["external-dns.alpha.kubernetes.io/", "external-dns.kubernetes.io/"])
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        pytest.param("203.0.113.80", ("Uncovered", "NoKnownConsumer"), id="its own"),
+        pytest.param("", ("Unknown", "RecordNotKnown"), id="none"),
+    ],
+)
+def test_a_record_with_targets_of_its_own_names_no_node(
+    prefix: str, target: str, expected: tuple[str, str]
+) -> None:
+    """source/service.go generateEndpoints."""
+    annotations = {HOSTNAME: "web.example.com", f"{prefix}target": target}
+    named = service(type="NodePort", annotations=annotations, in_cluster=True)
+    found = world(named, endpoints("a"), *nodes("")).assessment
+    assert (found.outcome.name, found.reason.code) == expected
+
+
 def test_external_dns_publishes_the_address_of_a_load_balancer_as_it_is() -> None:
     named = service(annotations={HOSTNAME: "web.example.com"}, in_cluster=True)
     assert not world(named, endpoints("a"), *nodes("")).assessment.consumers

@@ -20,6 +20,7 @@ from etpguard.objects import Node, Requirement, Service
 
 NODE_SELECTOR = "traffic.istio.io/nodeSelector"
 HOSTNAMES = ("external-dns.alpha.kubernetes.io/hostname", "external-dns.kubernetes.io/hostname")
+_TARGETS = tuple(key.replace("/hostname", "/target") for key in HOSTNAMES)
 
 
 class IstioGateways(BaseFamily):
@@ -58,13 +59,13 @@ class IstioGateways(BaseFamily):
 class ExternalDns(BaseFamily):
     """external-dns source/service.go extractNodePortTargets: the record of a NodePort Service has the addresses of
     nodes. Under Local they are those with a ready pod (nodesExternalTrafficPolicyTypeLocal); earlier versions take
-    all nodes."""
+    all nodes. With targets of its own in an annotation, the record names no node (generateEndpoints)."""
 
     name = "external-dns"
     documented = (
         DocumentedConsumer(
             consumer="external-dns: NodePort Service",
-            found_by=f"annotation `{HOSTNAMES[0]}` of a NodePort Service",
+            found_by=f"annotation `{HOSTNAMES[0]}` of a NodePort Service, and no `{_TARGETS[0]}`",
             nodes="those with a ready pod; all nodes in early versions",
             health_check="none",
             with_local="`Unknown` unless all nodes or none are covered",
@@ -75,7 +76,8 @@ class ExternalDns(BaseFamily):
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         key = next((key for key in HOSTNAMES if key in service.annotations), "")
-        if service.type == "NodePort" and key:
+        own_targets = any(service.annotations.get(key) for key in _TARGETS)
+        if service.type == "NodePort" and key and not own_targets:
             targets = PossibleNodes(EVERY_NODE, _RECORDS, sends_to_one=True, external=True)
             yield from _of_each_port(service, "external-dns", targets, f"recognised by its annotation {key}")
 
