@@ -36,11 +36,14 @@ def test_uncovered_nodes_get_the_soft_policy_first() -> None:
     assert "for pods of a DaemonSet only" in items[1].effect
 
 
-def test_without_a_selector_no_workload_is_changed() -> None:
+def test_without_a_selector_no_workload_is_changed_and_no_local_endpoint_promised() -> None:
+    """Kubernetes writes no hints into EndpointSlices that it does not write."""
     found, picture = assessed(inside(), ON_N1, node("n1"), TAINTED)
     assert found is not None
     (item,) = InternalAdvisor(picture)(found)
-    assert item.title.startswith("Prefer the endpoint on the client's node")
+    assert item.title == "Let clients reach the endpoints on other nodes"
+    assert json.loads(shlex.split(item.command)[-1]) == {"spec": {"internalTrafficPolicy": "Cluster"}}
+    assert "PreferSameNode has an effect only if whoever writes them sets hints.forNodes" in item.effect
 
 
 def test_the_taints_of_uncovered_nodes_are_to_be_tolerated() -> None:

@@ -50,7 +50,7 @@ def internal_advice(
             return [no_endpoints(service, lacking([port.state for port in assessment.ports]))]
         case Outcome.Uncovered:
             if not service.spec.selector:
-                return [prefer_same_node(service)]
+                return [any_endpoint(service)]
             tolerated = tolerate(service, uncovered, daemon_set)
             return [prefer_same_node(service), *([tolerated] if tolerated else []), surge(service, daemon_set)]
         case _:
@@ -68,6 +68,24 @@ def prefer_same_node(service: Service) -> Advice:
         "topology hints does too: they send to any endpoint.",
         "Cost: a connection may reach a pod on another node. An agent that assumes that each client is on its "
         "own node then attributes data to the wrong node.",
+        kubectl("-n", service.key.namespace, "patch", "service", service.key.name, "-p", json.dumps(patch)),
+        (ObjectChange("v1", "Service", service.key, json.dumps(patch)),),
+    )
+
+
+def any_endpoint(service: Service) -> Advice:
+    """For a Service without a selector. kubernetes v1.37.2 pkg/proxy/topology.go topologyModeFromHints:
+    PreferSameNode counts only if each ready endpoint has a hint for a node. pkg/controller/endpointslice writes
+    these only for Services with a selector."""
+    patch = {"spec": {"internalTrafficPolicy": "Cluster"}}
+    return Advice(
+        "Let clients reach the endpoints on other nodes",
+        "With internalTrafficPolicy: Cluster, kube-proxy sends a client to any ready endpoint. The Service has no "
+        "selector, so Kubernetes writes no hints into its EndpointSlices. PreferSameNode has an effect only if "
+        "whoever writes them sets hints.forNodes for each endpoint. To keep the policy, have an endpoint on each "
+        "node that has clients.",
+        "Cost: a connection may reach an endpoint on another node, also where there is one on the node of the "
+        "client.",
         kubectl("-n", service.key.namespace, "patch", "service", service.key.name, "-p", json.dumps(patch)),
         (ObjectChange("v1", "Service", service.key, json.dumps(patch)),),
     )
