@@ -15,9 +15,9 @@ from etpguard.cli.dump.objects import dumped_named
 from etpguard.cli.input.cluster_dump import ClusterDump, Rejected, describe, qualified
 from etpguard.cli.input.loaded import Loaded
 from etpguard.cli.input.object_collector import ObjectCollector, yaml_document
-from etpguard.objects import INGRESS, INGRESS_CLASS, named
+from etpguard.objects import INGRESS, INGRESS_CLASS, AnyKind, named
+from etpguard.objects.metallb import L2_ADVERTISEMENT
 from etpguard.objects.named import NAMED_OBJECTS
-from etpguard.objects.traefik import INGRESS_ROUTE
 from tests.cli import every_kind
 from tests.cli.dump_worlds import head
 from tests.cli.program import SEED, Run, etpguard, failed
@@ -92,9 +92,19 @@ def test_kinds_that_were_read_in_one_namespace_only() -> None:
 
 
 def test_kinds_of_which_other_namespaces_may_decide() -> None:
-    names = (qualified(INGRESS_ROUTE), qualified(INGRESS))
-    run = with_head(ClusterDump(read=head().read, narrowed=names))
-    assert outcome(run) == ("Unknown", [INGRESS_ROUTE.resource])
+    """MetalLB is configured in its own namespace, and an Ingress sends to Services of its own namespace alone."""
+    items = seed("Ingress")
+    (service,) = (item for item in items if item["kind"] == "Service")
+    service["spec"]["type"] = "LoadBalancer"
+    service["metadata"]["annotations"] = {"metallb.io/ip-allocated-from-pool": "lan"}
+    service["status"] = {"loadBalancer": {"ingress": [{"ip": "192.0.2.9"}]}}
+
+    def narrowed(*kinds: AnyKind) -> tuple[str, list[str]]:
+        dump = ClusterDump(read=head().read, narrowed=tuple(map(qualified, kinds)))
+        return outcome(check([dump.as_object(), *items]))
+
+    assert narrowed(INGRESS)[1] == []
+    assert narrowed(L2_ADVERTISEMENT, INGRESS) == ("Unknown", [L2_ADVERTISEMENT.resource])
 
 
 @pytest.mark.parametrize(("namespace", "services"), [("default", [SERVICE]), ("other", [])])
