@@ -39,6 +39,7 @@ class Share(Enum):
     REQUESTS = "requests"
     NONE = "nothing, by its weight"
     COPIES = "copies of requests"
+    FALLBACK = "requests while another Service fails"
 
 
 class Route(Shape, frozen=True):
@@ -56,6 +57,11 @@ class Weighted(Shape, frozen=True):
             yield one, Share.REQUESTS if one.weight is None or one.weight > 0 else Share.NONE
 
 
+class Failover(Shape, frozen=True):
+    service: RouteService | None = None
+    fallback: RouteService | None = None
+
+
 class RouteSpec(Shape, frozen=True):
     """`routes` of IngressRoutes, the rest of TraefikServices."""
 
@@ -63,6 +69,7 @@ class RouteSpec(Shape, frozen=True):
     weighted: Weighted | None = None
     mirroring: RouteService | None = None
     highest_random_weight: Weighted | None = None
+    failover: Failover | None = None
 
     @property
     def shares(self) -> Iterator[tuple[RouteService, Share]]:
@@ -80,6 +87,11 @@ class RouteSpec(Shape, frozen=True):
             yield from ((one, Share.COPIES) for one in self.mirroring.mirrors or ())
         elif self.highest_random_weight is not None:
             yield from self.highest_random_weight.shares
+        elif self.failover is not None:
+            if self.failover.service:
+                yield self.failover.service, Share.REQUESTS
+            if self.failover.fallback:
+                yield self.failover.fallback, Share.FALLBACK
 
 
 class TraefikRoute(LabelledRecord, frozen=True):
@@ -98,15 +110,15 @@ class TraefikRoute(LabelledRecord, frozen=True):
                 yield Key(one.namespace or self.key.namespace, one.name), one, share
 
     def traefik_services(self) -> Iterable[Key]:
-        """The TraefikServices of its namespace to which it sends requests."""
+        """The TraefikServices of its namespace to which it may send requests."""
         for one, share in self.spec.shares if self.spec else ():
             own = (one.namespace or self.key.namespace) == self.key.namespace
-            if one.kind == "TraefikService" and one.name and own and share is Share.REQUESTS:
+            if one.kind == "TraefikService" and one.name and own and share in (Share.REQUESTS, Share.FALLBACK):
                 yield Key(self.key.namespace, one.name)
 
 
 def used(traefik_service: Key) -> Key:
-    """The key of the index to which the routes and TraefikServices refer that send requests to it."""
+    """The key of the index to which the routes and TraefikServices refer that may send requests to it."""
     return index_key("TraefikService", traefik_service)
 
 

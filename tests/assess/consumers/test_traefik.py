@@ -59,6 +59,16 @@ USED: Json = {"name": "web", "port": 80, "nodePortLB": True}
         pytest.param(traefik_service({"weighted": {"services": [USED]}}), LOST, id="weighted"),
         pytest.param(traefik_service({"mirroring": USED}), LOST, id="mirroring"),
         pytest.param(traefik_service({"highestRandomWeight": {"services": [USED]}}), LOST, id="by random weight"),
+        pytest.param(
+            traefik_service({"failover": {"service": USED, "fallback": {"name": "other", "port": 80}}}),
+            LOST,
+            id="kubernetes_http.go:729 buildFailover: the main Service of a failover",
+        ),
+        pytest.param(
+            traefik_service({"failover": {"service": {"name": "other", "port": 80}, "fallback": USED}}),
+            Seen("Unknown", "FallbackOnly", "abc", ""),
+            id="the fallback",
+        ),
     ],
 )
 def test_routes(made: Json, expected: Seen) -> None:
@@ -192,6 +202,12 @@ def test_a_service_that_gets_no_requests_of_clients_is_no_consumer(made: Json, r
     assert bool(found.advice()) is not bool(reason)
 
 
+def test_a_fallback_loses_nothing_where_each_node_has_an_endpoint() -> None:
+    made = traefik_service({"failover": {"service": OTHER, "fallback": USED}})
+    found = world(NODE_PORT, endpoints("a", "b", "c"), made, entry(), *nodes(""))
+    assert found.consumer().outcome.name == "Covered"
+
+
 def test_of_several_settings_the_first_one_counts() -> None:
     """kubernetes_http.go:244 buildTraefikService."""
     made = traefik_service({"weighted": {"services": [OTHER]}, "mirroring": USED})
@@ -203,6 +219,14 @@ def test_of_several_settings_the_first_one_counts() -> None:
     [
         pytest.param(entry(), True, id="a route"),
         pytest.param(entry(namespace="shop"), True, id="a route that names the namespace"),
+        pytest.param(
+            {
+                **traefik_service({"failover": {"fallback": {"name": "edge", "kind": "TraefikService"}}}),
+                "metadata": {"name": "outer", "namespace": "shop", "uid": "o"},
+            },
+            True,
+            id="a failover",
+        ),
         pytest.param(entry(namespace="infra"), False, id="a route to one of another namespace"),
         pytest.param(route(name="edge"), False, id="a route to a Service of its name"),
         pytest.param(
@@ -216,7 +240,7 @@ def test_a_traefik_service_counts_from_the_moment_a_route_names_it(naming: Json,
     assert (found.assessment.outcome.name, found.consumer().reason.code) == ("Uncovered", "NoRoute")
     found.put(naming)
     assert found.assessment.outcome.name == ("Blackhole" if counts else "Uncovered")
-    found.put(naming | {"spec": {"routes": []}})
+    found.put(naming | {"spec": {}})
     assert found.consumer().reason.code == "NoRoute"
 
 

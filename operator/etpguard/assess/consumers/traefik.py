@@ -15,6 +15,7 @@ from etpguard.assess.consumers.targets import (
     NodeTargets,
     NoneHealthy,
     PodTargets,
+    PossibleNodes,
     Targets,
     UnknownOutcome,
 )
@@ -97,7 +98,7 @@ def _consumers(kind: str, route: TraefikRoute, service: Service, protocol: str, 
         unused = None
         if by_node_port:
             unused = _unused(kind, route, service, share, view)
-            targets = UnknownOutcome(unused, EVERY_NODE) if unused else _targets(kind, to, port, service)
+            targets = UnknownOutcome(unused, EVERY_NODE) if unused else _targets(kind, to, share, port, service)
         yield Consumer(
             kind=kind,
             namespace=route.key.namespace,
@@ -130,6 +131,11 @@ _SHARES = {
     ),
 }
 """traefik fd5a576 pkg/server/service/loadbalancer/mirror/mirror.go:117."""
+_FALLBACK = Reason(
+    "FallbackOnly",
+    "the Service is the fallback of a failover: Traefik sends to the node port of every node, but only while the "
+    "main Service fails, which no API object shows",
+)
 _NO_ROUTE = Reason(
     "NoRoute",
     "no IngressRoute of its namespace names this TraefikService. An HTTPRoute, a Middleware or another provider "
@@ -160,7 +166,7 @@ def _port(service: Service, reference: int | str | None, protocol: str) -> Servi
     return next((one for one in beside if one.node_port == first.node_port), None)
 
 
-def _targets(kind: str, to: RouteService, port: ServicePort | None, service: Service) -> Targets:
+def _targets(kind: str, to: RouteService, share: Share, port: ServicePort | None, service: Service) -> Targets:
     if not to.port:
         return _refused("it names no port of the Service")
     if to.health_check is not None and kind not in _NODE_PORTS_FIRST:
@@ -170,6 +176,8 @@ def _targets(kind: str, to: RouteService, port: ServicePort | None, service: Ser
         return UnknownOutcome(Reason("PortNotFound", detail), EVERY_NODE)
     if not port.node_port and service.uid:
         return no_node_port(port, "Traefik")
+    if share is Share.FALLBACK:
+        return PossibleNodes(EVERY_NODE, _FALLBACK)
     return NodeTargets(EVERY_NODE, UNCHECKED, none_healthy=NoneHealthy.SENDS_TO_NONE)
 
 
