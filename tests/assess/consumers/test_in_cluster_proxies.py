@@ -96,6 +96,18 @@ def test_a_port_that_the_service_lacks_is_the_proxys_own_trouble() -> None:
             id="any value that ParseBool takes as true",
         ),
         pytest.param(
+            service(type="NodePort", annotations={"traefik.ingress.kubernetes.io/service.nodePortLB": "true"}),
+            "traefik",
+            Seen("Blackhole", "Blackhole", "abc", "bc"),
+            id="the name in any case",
+        ),
+        pytest.param(
+            service(type="NodePort", annotations={"Traefik.ingress.kubernetes.io/service.nodeportlb": "true"}),
+            "traefik",
+            Seen("NotAffected", "TargetsPods", "", ""),
+            id="annotations.go: the prefix as it is",
+        ),
+        pytest.param(
             service(type="NodePort", annotations={NODE_PORT_LB: "tRUE"}),
             "traefik",
             Seen("NotAffected", "TargetsPods", "", ""),
@@ -118,10 +130,11 @@ def test_traefik_node_port_lb(subject: Json, class_name: str, expected: Seen) ->
     assert found == expected
 
 
-def test_advice_takes_traefiks_annotation_away() -> None:
-    subject = service(type="NodePort", annotations={NODE_PORT_LB: "true"})
+@pytest.mark.parametrize("key", [NODE_PORT_LB, "traefik.ingress.kubernetes.io/service.nodePortLB"])
+def test_advice_takes_traefiks_annotation_away(key: str) -> None:
+    subject = service(type="NodePort", annotations={key: "true"})
     advice = world(subject, endpoints("a"), ingress(class_name="traefik"), *nodes("")).advice()
-    assert advice[0].endswith(f"kubectl -n shop annotate service web {NODE_PORT_LB}-")
+    assert advice[0].endswith(f"kubectl -n shop annotate service web {key}-")
 
 
 def test_the_controllers_are_sorted_and_distinct() -> None:

@@ -48,7 +48,8 @@ _INGRESS_NGINX = re.compile(r"k8s\.io/.*ingress-nginx")
 """ingress-nginx docs/user-guide/multiple-ingress.md: a second controller has a name like
 k8s.io/internal-ingress-nginx."""
 
-NODE_PORT_LB = "traefik.ingress.kubernetes.io/service.nodeportlb"
+_TRAEFIK = "traefik.ingress.kubernetes.io/"
+NODE_PORT_LB = f"{_TRAEFIK}service.nodeportlb"
 
 
 class InClusterProxies(BaseFamily):
@@ -75,26 +76,33 @@ class InClusterProxies(BaseFamily):
     )
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        node_port_lb = _node_port_lb(service)
         for backend in backends(service, view, lambda _, by: _is_proxy(by.controller)):
-            if backend.handler.controller.startswith("traefik.io/") and _node_port_lb(service):
+            if backend.handler.controller.startswith("traefik.io/") and node_port_lb:
                 targets = backend.unless_missing(NodeTargets(EVERY_NODE, UNCHECKED), EVERY_NODE)
-                yield backend.consumer(targets, source=f"by the annotation {NODE_PORT_LB}")
+                yield backend.consumer(targets, source=f"by the annotation {node_port_lb}")
             else:
                 # A port that the Service lacks is a fault of the Ingress, and the policy does not matter to it.
                 yield backend.consumer(PodTargets(), target_type="ip", incidental=True)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
-        if verdict.consumer.targets.rule is not None and verdict.uncovered:
+        key = _node_port_lb(service)
+        if key and verdict.consumer.targets.rule is not None and verdict.uncovered:
             effect = "Traefik then sends to pods, and the traffic policy is not on the path."
-            yield drop_annotation(service, NODE_PORT_LB, effect)
+            yield drop_annotation(service, key, effect)
 
 
 def _is_proxy(controller: str) -> bool:
     return controller.startswith(CONTROLLERS) or bool(_INGRESS_NGINX.match(controller))
 
 
-def _node_port_lb(service: Service) -> bool:
-    """Traefik 3 docs/content/reference/routing-configuration/kubernetes/ingress.md: sends to the node port on
-    the internal address of every node, without a health check, for a Service of type NodePort. traefik/paerser
-    v0.2.2 parser/element_fill.go reads the value by strconv.ParseBool."""
-    return service.type == "NodePort" and BOOLEANS.get(service.annotations.get(NODE_PORT_LB, ""), False)
+def _node_port_lb(service: Service) -> str:
+    """The annotation by which Traefik sends to node ports; "" if there is none. Traefik 3
+    docs/content/reference/routing-configuration/kubernetes/ingress.md: to the node port on the internal address of
+    every node, without a health check, for a Service of type NodePort. traefik/paerser v0.2.2
+    parser/nodes_metadata.go findTypedField takes the name in any case, and parser/element_fill.go reads the value
+    by strconv.ParseBool."""
+    if service.type != "NodePort":
+        return ""
+    named = (key for key in service.annotations if key.startswith(_TRAEFIK) and key.lower() == NODE_PORT_LB)
+    return next((key for key in named if BOOLEANS.get(service.annotations[key], False)), "")
