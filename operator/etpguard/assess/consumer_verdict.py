@@ -56,7 +56,12 @@ _ONE_ADDRESS = Reason(
     "address. Nothing is lost if the traffic is sent to the InternalIP. Compare with etpguard verify, or set "
     "nodePortAddresses",
 )
-
+_NOT_IN_FAMILY = Reason(
+    "NodeAddressNotServed",
+    "it also sends to InternalIPs of an IP family that the Service does not have, where nothing serves the node "
+    "port: a share of the requests is lost there, whatever the traffic policy is. Make the Service dual-stack, or "
+    "let the consumer send to pods",
+)
 
 _LABELLED_FALSE = Reason(
     "ControllerVersionNotKnown",
@@ -125,6 +130,10 @@ class ConsumerJudge:
         if isinstance(targets, NodeTargets):
             if targets.one_of:  # the one node forwards in each family, or not
                 worst = replace(worst, uncovered=reduce(or_, (each.uncovered for each in verdicts)))
+            if worst.outcome is Outcome.Covered and targets.each_internal:
+                beyond = replace(_ANY_NODE, internal_beyond=consumer.families)
+                if eligible & self._nodes_of(beyond):
+                    return replace(worst, outcome=Outcome.Unknown, reason=_NOT_IN_FAMILY)
             known = self._with_cause(as_far_as_known(worst, targets), rule, states)
             otherwise = targets.otherwise or self._in_another_release(targets.rule, eligible)
             if otherwise is None:

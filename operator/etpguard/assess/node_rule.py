@@ -77,6 +77,8 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
     """Families: a node without an address of the type ExternalIP in one of them is left out. None for any node."""
     second_address: IPFamily | None = None
     """A family: a node without an InternalIP and another address as ExternalIP in it is left out."""
+    internal_beyond: tuple[IPFamily, ...] = ()
+    """Families: a node is left out unless it has an InternalIP in another family. None for any node."""
     yandex_target_group: str | None = None
     """The annotation by which the controller of Yandex Cloud puts a node into a target group, "" for the nodes
     without it; None where it does not decide. The controller cuts off what is longer than 36 characters:
@@ -140,6 +142,8 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
             return "the lack of an external address"
         if self.second_address is not None and self.second_address not in node.second_families:
             return "the lack of a second address"
+        if self.internal_beyond and node.internal_families.issubset(self.internal_beyond):
+            return "the lack of an internal address in another family"
         if self.tolerated is not None:
             for taint in barring(node):
                 if taint.key not in self.tolerated:

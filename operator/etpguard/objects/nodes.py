@@ -186,11 +186,16 @@ class Node(LabelledRecord, frozen=True):
         return frozenset(map(_family, self._addresses("ExternalIP")))
 
     @property
+    def internal_families(self) -> frozenset[IPFamily]:
+        """The families of its addresses of the type InternalIP."""
+        return frozenset(map(_family, self._addresses("InternalIP")))
+
+    @property
     def second_families(self) -> frozenset[IPFamily]:
         """The families in which it has an InternalIP, and an ExternalIP that is another address."""
         internal = self._addresses("InternalIP")
         others = frozenset(map(_family, set(self._addresses("ExternalIP")) - set(internal)))
-        return others & frozenset(map(_family, internal))
+        return others & self.internal_families
 
     def _addresses(self, type_: str) -> list[str]:
         return [each.address for each in (self.status and self.status.addresses) or () if each.type == type_]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.assess.consumers.worlds import Json, Seen, endpoints, nodes, port, seen, service, world
+from tests.assess.consumers.worlds import Json, Seen, endpoints, ingress, node, nodes, port, seen, service, world
 
 NODE_PORT = service(type="NodePort", in_cluster=True)
 LOST = Seen("Blackhole", "Blackhole", "abc", "bc")
@@ -248,6 +248,35 @@ def test_a_traefik_service_counts_while_its_routes_cannot_be_seen() -> None:
     made = traefik_service({"weighted": {"services": [USED]}})
     found = world(NODE_PORT, endpoints("a"), made, *nodes(""), unread={"IngressRoute": "no"})
     assert found.consumer().outcome.name == "Blackhole"
+
+
+DUAL = [node(name, addresses=[f"10.0.0.{n}", f"2001:db8::{n}"]) for n, name in enumerate("abc", 1)]
+IPV4_ONLY = [node(name, addresses=[f"10.0.0.{n}"]) for n, name in enumerate("abc", 1)]
+EVERYWHERE = [endpoints("a", "b", "c"), endpoints("a", "b", "c", family="IPv6")]
+
+
+@pytest.mark.parametrize(
+    ("families", "members", "made", "reason"),
+    [
+        pytest.param(["IPv4"], DUAL, EVERYWHERE, "NodeAddressNotServed", id="to IPv6 addresses too"),
+        pytest.param(["IPv6"], IPV4_ONLY, EVERYWHERE, "NodeAddressNotServed", id="to IPv4 addresses alone"),
+        pytest.param(["IPv4", "IPv6"], DUAL, EVERYWHERE, "Covered", id="of both families"),
+        pytest.param(["IPv4"], IPV4_ONLY, EVERYWHERE, "Covered", id="of one family"),
+        pytest.param(["IPv4"], [*IPV4_ONLY[:2], DUAL[2]], EVERYWHERE, "NodeAddressNotServed", id="of one node"),
+        pytest.param(
+            ["IPv4"], DUAL, [endpoints("a")], "Blackhole", id="nodes without endpoints lose all the same"
+        ),
+    ],
+)
+@pytest.mark.parametrize("by_ingress", [False, True], ids=["route", "Ingress"])
+def test_all_internal_addresses_of_a_node_are_servers(
+    families: list[str], members: list[Json], made: list[Json], reason: str, by_ingress: bool
+) -> None:
+    """kubernetes_http.go:589, ingress/kubernetes.go:665: each address of the type InternalIP."""
+    key = "traefik.ingress.kubernetes.io/service.nodeportlb"
+    subject = service(type="NodePort", in_cluster=True, ipFamilies=families, annotations={key: "true"})
+    sender = ingress(class_name="traefik") if by_ingress else route(nodePortLB=True)
+    assert seen(subject, *made, sender, *members).reason == reason
 
 
 def test_a_load_balancer_service_is_reached_by_its_pods() -> None:

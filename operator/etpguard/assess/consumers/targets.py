@@ -100,6 +100,8 @@ class NodeTargets(Struct, frozen=True):
     differ."""
     external: bool = False
     """Whether it may send to the ExternalIPs of the nodes where they have InternalIPs too."""
+    each_internal: bool = False
+    """Whether it sends to all InternalIPs of a node, also in a family that the Service does not have."""
 
 
 class PossibleNodes(Struct, frozen=True):

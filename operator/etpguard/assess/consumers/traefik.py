@@ -58,7 +58,8 @@ class TraefikRoutes(BaseFamily):
             found_by="IngressRoute, IngressRouteTCP, IngressRouteUDP, TraefikService",
             nodes="with `nodePortLB` on a NodePort Service, all nodes; otherwise pods",
             health_check="none: Traefik refuses a route with `healthCheck` to such a Service",
-            with_local="`Blackhole` with `nodePortLB`; otherwise not affected. A route of another "
+            with_local="`Blackhole` with `nodePortLB`, and `Unknown` where a node has an internal address of a "
+            "family that the Service does not have; otherwise not affected. A route of another "
             "namespace is listed, and does not count",
             evidence=Evidence.DOCUMENTED,
             source="traefik fd5a576 pkg/provider/kubernetes/crd/kubernetes_http.go:569",
@@ -178,7 +179,7 @@ def _targets(kind: str, to: RouteService, share: Share, port: ServicePort | None
         return no_node_port(port, "Traefik")
     if share is Share.FALLBACK:
         return PossibleNodes(EVERY_NODE, _FALLBACK)
-    return NodeTargets(EVERY_NODE, UNCHECKED, none_healthy=NoneHealthy.SENDS_TO_NONE)
+    return NodeTargets(EVERY_NODE, UNCHECKED, none_healthy=NoneHealthy.SENDS_TO_NONE, each_internal=True)
 
 
 def _refused(why: str) -> UnknownOutcome:
