@@ -39,7 +39,7 @@ from tests.assess.build import NODES
 from tests.assess.build import endpoint as internal_endpoint
 from tests.assess.build import endpoint_slice as internal_slice
 from tests.assess.test_internal import inside as internal_service
-from tests.remediate.given import NOW, assessment
+from tests.remediate.given import NOW, assessment, changed
 
 SCOPE = NamespaceScope(skipped=frozenset({"kube-system"}))
 BLIND = Reason("PictureNotFresh", "a list is pending")
@@ -75,6 +75,7 @@ class Stand:
         *,
         mode: str = "Enforce",
         generation: int = 1,
+        rollback: dict[str, Any] | None = None,
         **remediation: Any,
     ) -> None:
         """The policy with these fields under `remediation`."""
@@ -88,6 +89,7 @@ class Stand:
                 "triggerIf": {"uncoveredServicesLessThanOrEqualTo": "100%", "stormCooldownSeconds": 0},
                 **remediation,
             },
+            "rollback": rollback or {},
         }
         self.put(COVERAGE_POLICY, "opt-in", {"spec": spec}, generation=generation)
 
@@ -96,9 +98,9 @@ class Stand:
         store = self.picture.store(kind)
         self.picture.absorb(store.replace([decode_item(kind, {**body, "metadata": meta})]))
 
-    def remediated(self, name: str, phase: str = "Applied", **record: str) -> None:
-        """The Service has, or had, a record of a remediation by the policy."""
-        ref = {"kind": "CoveragePolicy", "name": "opt-in", "namespace": "default", "uid": "uid-opt-in"}
+    def remediated(self, name: str, phase: str = "Applied", policy: str = "opt-in", **record: str) -> None:
+        """The Service has, or had, a record of a remediation by the policy of that name."""
+        ref = {"kind": "CoveragePolicy", "name": policy, "namespace": "default", "uid": f"uid-{policy}"}
         fields = {"onDelete" if field == "on_delete" else field: value for field, value in record.items()}
         made = {"phase": phase, "serviceUID": f"uid-{name}", "policy": ref, **fields}
         self.put(SERVICE_COVERAGE, name, {"status": {"remediation": made}})
@@ -384,6 +386,22 @@ def test_rollbacks_that_nobody_asked_for_have_a_breaker_and_a_rate() -> None:
         "they count from the first look"
     )
     assert stand.decision(1221, "governed19") == (Action.ROLL_BACK, "PolicyDeleted")
+
+
+def test_rollbacks_that_wait_for_the_name_of_another_policy_count_for_the_breaker() -> None:
+    names = [f"governed{n:02}" for n in range(20)]
+    stand = Stand("40%", **dict.fromkeys(names, Outcome.Blackhole))
+    for name in names:
+        stand.remediated(name, policy="former")
+        key = Key("default", name)
+        stand.assessments[key] = replace(changed(Outcome.Covered), key=key, uid=f"uid-{name}")
+    stand.policy(rollback={"mode": "WhenCovered", "coveredForSeconds": 600})
+    assert stand.look(0).ledger.rollback_share.in_need == 0, "not covered for long enough"
+    assert stand.look(1000).ledger.rollback_share.in_need == 20
+    assert stand.decision(1000, "governed00") == (Action.NOTE_POLICY, "Applied")
+    stand.remediated("governed00")
+    assert stand.decision(1001, "governed00") == (Action.NONE, "TooManyRollbacks")
+    assert stand.decision(1600, "governed00") == (Action.ROLL_BACK, "Covered")
 
 
 def test_rollbacks_by_a_leader_whose_clock_runs_behind_count_for_the_next() -> None:

@@ -9,6 +9,7 @@ etpguard done enough for now?
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from enum import Enum
 from typing import NamedTuple
 
@@ -143,8 +144,16 @@ def asked_by_a_person(record: Remediation) -> bool:
 
 
 def unasked_rollback(case: Case, now: float) -> bool:
-    """Whether an automatic rollback is due, before any limit."""
-    return decide(case, Ledger(), now).reason in UNASKED
+    """Whether an automatic rollback is due, before any limit. One that follows as soon as the record names another
+    policy counts: else many would look like few, as each record is renewed in a round of its own."""
+    return decide(noted(case), Ledger(), now).reason in UNASKED
+
+
+def noted(case: Case) -> Case:
+    """The case after NOTE_POLICY, where its record names a policy that is gone and another one keeps Cluster."""
+    if case.recorded_policy is not None or case.keeper is None:
+        return case
+    return replace(case, recorded_policy=case.keeper)
 
 
 def _rollback_waits(ledger: Ledger, now: float) -> tuple[Reason, float] | None:
