@@ -71,19 +71,22 @@ def held_by(host: str) -> Json:
             id="kube-router: without the flag no node advertises",
         ),
         pytest.param(
-            service(annotations={ADVERTISE: "false"}),
+            service(loadBalancerClass="kube-router", annotations={ADVERTISE: "false"}),
             Seen("NoTargets", "NotAdvertised", "", ""),
             id="kube-router: turned off",
         ),
         pytest.param(service(annotations={ADVERTISE: "true"}), ONLY_A, id="kube-router: turned on"),
         pytest.param(service(annotations={ADVERTISE: "1"}), ONLY_A, id="kube-router: ParseBool takes 1"),
         pytest.param(
-            service(annotations={ADVERTISE: "yes"}),
+            service(loadBalancerClass="kube-router", annotations={ADVERTISE: "yes"}),
             Seen("NoTargets", "NotAdvertised", "", ""),
             id="kube-router: what ParseBool rejects is false",
         ),
         pytest.param(
-            service(annotations={ADVERTISE: "true", "kube-router.io/service.skiplbips": ""}),
+            service(
+                loadBalancerClass="kube-router",
+                annotations={ADVERTISE: "true", "kube-router.io/service.skiplbips": ""},
+            ),
             Seen("NoTargets", "NotAdvertised", "", ""),
             id="kube-router: skiplbips by presence",
         ),
@@ -147,6 +150,27 @@ def test_an_annotation_that_advertises_nothing_leaves_a_service_to_the_cloud(
     """pkg/controllers/proxy/network_services_controller.go: most of them are for the proxy."""
     objects = [service(annotations=annotations), endpoints("a"), *nodes("hcloud")]
     assert world(*objects, options=router(*arguments)).consumer().consumer.family == "hcloud"
+
+
+@pytest.mark.parametrize(
+    ("annotations", "options"),
+    [
+        pytest.param({ADVERTISE: "false"}, Options(), id="turned off"),
+        pytest.param({"kube-router.io/service.skiplbips": ""}, Options(), id="skiplbips"),
+        pytest.param({ADVERTISE: "true"}, router("--run-router=false"), id="no router"),
+    ],
+)
+@pytest.mark.parametrize(
+    ("scheme", "expected"), [("k3s", ("k3s-servicelb", "Covered")), ("", ("unknown-controller", "Unknown"))]
+)
+def test_what_kube_router_does_not_advertise_is_left_to_other_load_balancers(
+    scheme: str, expected: tuple[str, str], annotations: dict[str, str], options: Options
+) -> None:
+    subject = service(annotations=annotations, ingress=[{"ip": "198.51.100.1"}])
+    first = node("a", scheme and f"{scheme}://a", addresses=["198.51.100.1"])
+    second = node("b", scheme and f"{scheme}://b", addresses=["198.51.100.2"])
+    found = world(subject, endpoints("a"), first, second, options=options).consumer()
+    assert (found.consumer.family, found.outcome.name) == expected
 
 
 def test_the_advice_for_kube_router_is_its_annotation() -> None:

@@ -25,7 +25,6 @@ from etpguard.assess.consumers.load_balancers import (
     by_class,
     by_mark,
     classless,
-    sole_cloud,
 )
 from etpguard.assess.consumers.node_addresses import addresses_of
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
@@ -84,14 +83,14 @@ class KubeRouter(Announcer):
     documented = (
         DocumentedConsumer(
             consumer="kube-router",
-            found_by=f"class `kube-router`, annotation `{ADVERTISE}` or `{SKIP}`. Not by an annotation that turns "
-            "advertisement off, where the nodes are of one cloud: its load balancer may serve the Service",
+            found_by=f"class `kube-router`; without a class, the annotation `{ADVERTISE}`, if kube-router "
+            "advertises the address by it. If not, another load balancer may serve the Service",
             nodes="those with an endpoint, if the address is advertised",
             health_check="none",
             with_local=(
-                "`Covered`; `NoTargets` where an annotation turns advertisement off, or there is none and the "
-                "DaemonSet does not have `--advertise-loadbalancer-ip`, and where the DaemonSet has "
-                "`--run-router=false`; `Unknown` where it was not read"
+                f"`Covered`. With the class: `NoTargets` where `{ADVERTISE}` or `{SKIP}` turns advertisement off, "
+                "or there is no annotation and the DaemonSet does not have `--advertise-loadbalancer-ip`, and "
+                "where the DaemonSet has `--run-router=false`; `Unknown` where it was not read"
             ),
             evidence=Evidence.DOCUMENTED,
             source="kube-router 7c2c277 pkg/controllers/routing/ecmp_vip.go",
@@ -112,7 +111,7 @@ class KubeRouter(Announcer):
 
     def recognise(self, service: Service) -> Recognition | None:
         """The other annotations of kube-router say how its proxy serves an address, whoever gave it."""
-        return by_mark(service, ADVERTISE, SKIP) if classless(service) else by_class(service, CLASS)
+        return by_mark(service, ADVERTISE) if classless(service) else by_class(service, CLASS)
 
     def targets(self, service: Service, view: View) -> tuple[Targets, bool]:
         asked = asked_of_kube_router(service)
@@ -129,9 +128,11 @@ class KubeRouter(Announcer):
         return NodeTargets(NODES, UNCHECKED), False
 
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
+        """Without a class, a Service whose addresses kube-router does not advertise has another load balancer, or
+        none."""
         router = _router(view)
         silent = asked_of_kube_router(service) is False or (router and not router.routes)
-        if not (silent and classless(service) and sole_cloud(view)):
+        if not (silent and classless(service)):
             yield from super().find(service, view)
         if service.spec.external_ips:
             yield from external_consumers(service, view, partial(self._announcer, service, view))
