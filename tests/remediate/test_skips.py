@@ -13,6 +13,7 @@ from etpguard.objects.events import Event
 from etpguard.remediate import reasons
 from etpguard.remediate.decide import Action, Decision, decide
 from etpguard.remediate.facts import Case, Round
+from etpguard.remediate.pacing import Pacing
 from etpguard.remediate.skips import Skips
 from tests.remediate.given import NOW, assessment, case, ledger, policy, service, standing
 
@@ -111,6 +112,15 @@ def test_a_namespace_whose_events_cannot_be_sent_keeps_back_no_other() -> None:
         stand.now += 1.0
         stand.play()
     assert len(stand.sent) == 21
+
+
+def test_the_pause_of_a_namespace_grows_where_little_happens() -> None:
+    stand = Stand(*(owned(f"a{n:02}", namespace="bad") for n in range(20)), takes=2.0)
+    stand.failing = {"bad"}
+    for _ in range(60):
+        stand.play()
+        stand.now += Pacing().look_again
+    assert len(stand.tries) <= 20
 
 
 def test_a_service_whose_event_cannot_be_sent_keeps_back_no_other_of_its_namespace() -> None:

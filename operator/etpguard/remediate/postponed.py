@@ -7,6 +7,10 @@ from typing import NamedTuple
 
 from etpguard.objects import Key
 
+_KEPT = 60.0
+"""Seconds for which a failure is remembered after its pause, at least: longer than two rounds are apart
+(`Pacing.look_again`), as the next try must find the failure before it."""
+
 PauseAfter = Callable[[int], float]
 """Seconds to wait after this many failures in a row. `kube.backoff.Backoff.pause` is one."""
 
@@ -57,9 +61,10 @@ class Postponed:
         return [failure.until - now for failure in self._failures.values() if failure.until > now]
 
     def expire(self, known: Callable[[Key], bool], now: float) -> None:
-        """Forget Services that are gone, and steps that were not tried again for twice their pause."""
+        """Forget Services that are gone, and steps that were not tried again for twice their pause and for a
+        minute."""
         self._failures = {
             key: failure
             for key, failure in self._failures.items()
-            if failure.until + 2 * failure.pause > now and known(key)
+            if failure.until + max(2 * failure.pause, _KEPT) > now and known(key)
         }
