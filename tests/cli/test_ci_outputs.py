@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -107,6 +108,13 @@ def test_a_comment_of_a_pipeline_mentions_nobody_and_has_no_link() -> None:
     reason = "@org/team &commat;org https://evil.example www.evil.example a@evil.example"
     (_, _, row) = markdown([report(service("web", "Outage", reason))], {}).splitlines()
     assert re.findall(r"@(?!&#8203;)|[^\\\\]://|www\.|&c", row) == []
+
+
+@pytest.mark.parametrize("reference", ["kubernetes/kubernetes#1", "#1", "GH-1", "gh-1", "@org#1", "&#1"])
+def test_a_comment_of_a_pipeline_refers_to_no_issue(reference: str) -> None:
+    (_, _, row) = markdown([report(service("web", "Outage", f"see {reference}"))], {}).splitlines()
+    assert re.findall(r"(?:#|GH\\?-)\d", row.replace("&#8203;", "_"), re.IGNORECASE) == []
+    assert html.unescape(row).replace("\u200b", "").replace("\\", "").count(f"see {reference} |") == 1
 
 
 def test_junit_has_the_assumptions_and_warnings_after_the_tests() -> None:

@@ -15,6 +15,8 @@ NAMED = 5
 _HEADER = ("| Outcome | Service | Uncovered | Nodes | Reason |", "|---|---|---|---|---|")
 _NO_MENTION = "@&#8203;"
 """An @ and a space of no width, as Renovate and Dependabot write it."""
+_REFERENCE = re.compile(r"(#|\bGH\\-)(?=\d)", re.IGNORECASE)
+"""Of an issue, once it is escaped: kubernetes\\#1 and GH\\-1 are links too."""
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~-])")
 
 
@@ -74,6 +76,7 @@ def _cells(service: Json, names: Sequence[str], reason: str) -> str:
 
 def _escaped(text: str) -> str:
     """Text of objects is not markup, and a table has one line for each row. GitHub makes links of addresses and
-    notifies whom a text mentions, with a backslash before it too."""
+    issues, and notifies whom a text mentions, with a backslash before it too."""
     plain = harmless(" ".join(text.split())).replace("&", "&amp;")
-    return _SPECIAL.sub(r"\\\1", plain).replace("@", _NO_MENTION).replace("://", r"\://").replace("www.", r"www\.")
+    plain = _REFERENCE.sub(r"\1&#8203;", _SPECIAL.sub(r"\\\1", plain))
+    return plain.replace("@", _NO_MENTION).replace("://", r"\://").replace("www.", r"www\.")
