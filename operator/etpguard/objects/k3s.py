@@ -70,4 +70,5 @@ SVCLB_POD = Kind(
         needs_permission=False,
     ),
 )
-"""In the namespace of k3s' `--servicelb-namespace`, by default."""
+"""In the namespace of k3s' `--servicelb-namespace`, by default. Those of RKE2 are not read: their labels have the
+name of that program."""

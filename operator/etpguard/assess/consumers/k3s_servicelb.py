@@ -72,9 +72,9 @@ class K3sServiceLB(BaseFamily):
             consumer="ServiceLB of k3s and RKE2",
             found_by="no class, providerID `k3s://` or `rke2://`, a status with addresses of nodes; in RKE2 only "
             "without Cilium, since Node IPAM of Cilium gives addresses of nodes too",
-            nodes="Ready nodes with an endpoint and a Ready svclb Pod; where etpguard may not read Pods, Ready "
-            "nodes with an endpoint and without a taint that these Pods do not tolerate. If one of them has an "
-            "ExternalIP, only those with one",
+            nodes="Ready nodes with an endpoint and a Ready svclb Pod; in RKE2, and where etpguard may not read "
+            "Pods, Ready nodes with an endpoint and without a taint that these Pods do not tolerate. If one of "
+            "them has an ExternalIP, only those with one",
             health_check="none",
             with_local=(
                 "`Covered`; `NoTargets` for a port without a node port; `Unknown` if no svclb Pod is Ready, and "
