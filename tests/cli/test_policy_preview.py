@@ -293,3 +293,45 @@ def test_what_no_policy_lifts(state: str, code: str, part: str, tmp_path: Path) 
     (row,) = etpguard("check", "-f", dump, "--policy", file, "-o", "json").report["remediations"]
     assert (row["action"], row["reason"]) == ("None", code), row
     assert part in row["message"]
+
+
+def remediated(of: str) -> str:
+    """A Service at Cluster that Local would cover, with the record of a remediation by the policy `of`."""
+    service, *slices = served("web", {"metallb.io/ip-allocated-from-pool": "lan"}, 30100, app="web")
+    service["spec"]["externalTrafficPolicy"] = "Cluster"
+    for each in slices:
+        (one,) = each["endpoints"]
+        pods = (("n1", "10.0.0.1"), ("n2", "10.0.0.2"))
+        each["endpoints"] = [{**one, "nodeName": node, "addresses": [address]} for node, address in pods]
+    ref = {"kind": "CoveragePolicy", "namespace": "default", "name": of, "uid": f"uid-{of}"}
+    report = {
+        "apiVersion": "etpguard.dev/v1alpha1",
+        "kind": "ServiceCoverage",
+        "metadata": {"name": "web", "namespace": "default", "uid": "uid-report"},
+        "status": {"remediation": {"phase": "Applied", "serviceUID": "uid-web", "policy": ref}},
+    }
+    return cluster_of("", ADVERTISED, service, *slices, report)
+
+
+@pytest.mark.parametrize(
+    ("mode", "action", "reason", "after"),
+    [
+        pytest.param("WhenCovered", "RollBack", "Covered", 900, id="it rolls back once the record names it"),
+        pytest.param("Manual", "Record", "Applied", 0, id="it changes the record alone"),
+    ],
+)
+def test_a_policy_in_place_of_one_that_is_gone(
+    mode: str, action: str, reason: str, after: int, tmp_path: Path
+) -> None:
+    spec = {
+        "mode": "Enforce",
+        "serviceSelector": {"matchLabels": {"app": "web"}},
+        "remediation": {"sourceIPLoss": "Accept"},
+        "serviceTypes": ["LoadBalancer"],
+        "rollback": {"mode": mode, "coveredForSeconds": 900},
+    }
+    file, dump = tmp_path / "policy", tmp_path / "state"
+    file.write_text(json.dumps({**POLICY, "spec": spec}))
+    dump.write_text(remediated("former"))
+    (row,) = etpguard("check", "-f", dump, "--policy", file, "-o", "json").report["remediations"]
+    assert (row["action"], row["reason"], row["afterSeconds"]) == (action, reason, after), row

@@ -29,7 +29,7 @@ from etpguard.objects import NAMESPACE, SERVICE_COVERAGE, Key, Reject, decode_it
 from etpguard.objects.network_policies import NETWORK_POLICY
 from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, CoveragePolicy
 from etpguard.remediate import reasons
-from etpguard.remediate.decide import Action, decide
+from etpguard.remediate.decide import Action, decide, noted
 from etpguard.remediate.dwell import DwellHistory
 from etpguard.remediate.facts import Case, Round
 from etpguard.remediate.gather import Gatherer
@@ -183,6 +183,11 @@ def _row(key: Key, case: Case, round_: Round, about: CoveragePolicy, now: float)
     if governing is None and not begun:
         return Row(key, outcome, about, Action.NONE, reasons.OBSERVE.because(), 0)
     decision = decide(_waited(case, now), round_.ledger, now)
+    if decision.action is Action.NOTE_POLICY:
+        # Seconds later the record names that policy, and the Service may be rolled back.
+        renewed = decide(_waited(noted(case), now), round_.ledger, now)
+        if renewed.action is Action.ROLL_BACK:
+            case, decision = noted(case), renewed
     after = 0.0
     if governing is not None and decision.action in (Action.APPLY, Action.DRY_RUN):
         after = governing.dwell_seconds
