@@ -244,7 +244,7 @@ def test_the_outcomes_that_a_change_reaches(change: Change, outcome: Outcome, re
     ("by", "dark"),
     [
         pytest.param(By.KUBECTL, None, id="kubectl leaves them"),
-        pytest.param(By.KARPENTER, 0b000, id="Karpenter evicts them when the clients have gone"),
+        pytest.param(By.KARPENTER, 0b001, id="Karpenter may evict them before a client"),
         pytest.param(By.CLUSTER_AUTOSCALER, 0b001, id="the cluster autoscaler evicts them with the clients"),
     ],
 )
@@ -252,6 +252,14 @@ def test_agents_of_a_drained_node(by: By, dark: int | None) -> None:
     client = pod("client", "a", labels={"app": "client"})
     found = forecast_of([*cluster(agents(), daemon_set()), client], Drain(("a",), by))
     assert (None if found is None else found.dark) == dark
+
+
+def test_karpenter_may_evict_an_agent_before_or_after_the_clients() -> None:
+    """karpenter pkg/controllers/node/termination/terminator/terminator.go groupPodsByPriority."""
+    client = pod("client", "a", labels={"app": "client"})
+    found = forecast_of([*cluster(agents(), daemon_set()), client], Drain(("a",), By.KARPENTER))
+    assert found is not None
+    assert (found.during.best.dark & 0b001, found.during.worst.dark & 0b001) == (0, 1)
 
 
 def test_a_change_that_takes_the_last_endpoint_reaches_every_outcome() -> None:

@@ -112,9 +112,10 @@ def drain(simulation: Simulation, change: Drain) -> None:
     services = changed | simulation.evaluator.touched_by([*during, *everything])
     inside: list[Alternative] = []
     if change.by is By.KARPENTER:
-        # It evicts the pods of DaemonSets when the node has no other pod, so no client there misses them.
-        last = frozenset(each.key for each in moves if each.controlled_by == "DaemonSet")
-        inside = [replace(each, gone=each.gone - last) for each in during]
+        # terminator.go groupPodsByPriority: critical pods go after the pods of DaemonSets that are not critical,
+        # and some pods are never evicted. So a client on the node may outlive the pod of the DaemonSet, or not.
+        agents = frozenset(each.key for each in moves if each.controlled_by == "DaemonSet")
+        inside = [*during, *(replace(each, gone=each.gone - agents) for each in during)]
     simulation.evaluator.during(services, during, scheduling, inside)
     if change.by is By.CLUSTER_AUTOSCALER:
         # Cloud providers may keep a tainted node until something else makes them look; see `pod_ends`.
