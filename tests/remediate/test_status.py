@@ -9,12 +9,15 @@ import pytest
 from msgspec.structs import replace
 
 from etpguard.assess import Outcome, Reason
+from etpguard.assess.consumers.clouds import exoscale
 from etpguard.objects.policies import Budget, CoveragePolicy
 from etpguard.remediate import reasons
-from etpguard.remediate.decide import Action, Decision
+from etpguard.remediate.decide import Action, Decision, decide
 from etpguard.remediate.facts import Ledger, Round, Share
 from etpguard.remediate.status import policy_status
-from tests.remediate.given import NOW, POLICY_UID, accepting, case, ledger, policy
+from tests.assess.consumers.worlds import endpoints, nodes, port, world
+from tests.assess.consumers.worlds import service as exposed_service
+from tests.remediate.given import NOW, POLICY_UID, accepting, assessment, case, ledger, policy
 
 FREEZE = {"services": "0", "perSeconds": 600, "schedule": "* * * * *", "durationSeconds": 3600}
 FUTURE = {"services": "0", "perSeconds": 600, "schedule": "0 0 1 1 *", "durationSeconds": 60}
@@ -121,3 +124,18 @@ def test_an_open_breaker_has_a_message_that_does_not_change() -> None:
         messages.append(excluded["message"])
     assert len(set(messages)) == 1
     assert messages[0].endswith("; the condition RemediationAllowed has the numbers")
+
+
+def test_the_longest_step_is_there_to_its_end() -> None:
+    annotations = {exoscale.MODE: "http", exoscale.URI: "/" + "a" * 100}
+    exposed = exposed_service(annotations=annotations, ports=[port(number=80)], ingress=[{"ip": "203.0.113.7"}])
+    consumer = world(exposed, endpoints("a"), *nodes("exoscale")).consumer().consumer
+    (verdict,) = assessment().consumers
+    seen = replace(assessment(), consumers=(replace(verdict, consumer=consumer),))
+    found = case(policy(), assessment=seen)
+    key = found.service.key
+    round_ = Round({key: found}, ledger(), (policy(),), {POLICY_UID: (key,)})
+    made = policy_status(policy(), round_, {key: decide(found, ledger(), NOW)}, NOW)
+    [excluded] = made["excluded"]
+    assert excluded["reason"] == "HealthCheckWouldFail"
+    assert excluded["message"].endswith("passes on every node")

@@ -20,6 +20,8 @@ from etpguard.remediate.policy_faults import mistake
 from etpguard.report.statuses import comparable, with_times
 
 MAX_LISTED = 50
+MAX_MESSAGE = 512
+"""Characters. The longest step that a reason names must be there to its end."""
 
 Json = dict[str, Any]
 
@@ -174,7 +176,7 @@ def _refused(key: Key, decisions: Mapping[Key, Decision]) -> bool:
 def _entry(decision: Decision) -> Json:
     entry: Json = {"reason": decision.reason.code}
     if message := _PASSING.get(decision.reason.code, decision.reason.detail):
-        entry["message"] = message[:256]
+        entry["message"] = message[:MAX_MESSAGE]
     return entry
 
 
