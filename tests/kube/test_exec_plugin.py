@@ -209,6 +209,17 @@ def test_where_the_policy_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert not runs(tmp_path, path)
 
 
+def test_a_user_without_a_home_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(path: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    path = script(tmp_path, f"touch {tmp_path}/called; {says(token='t')}")
+    monkeypatch.setattr(Path, "expanduser", unknown)
+    assert runs(tmp_path, path), "there is no policy"
+    monkeypatch.setenv("KUBERC", "~nobody/preferences")
+    assert not runs(tmp_path, path)
+
+
 @pytest.mark.parametrize(
     ("text", "allowed"),
     [

@@ -59,7 +59,12 @@ def _file() -> Path | None:
     named = os.environ.get("KUBERC", "")
     if named == "off" or os.environ.get("KUBECTL_KUBERC", "").lower() == "false":
         return None
-    file = Path(named or "~/.kube/kuberc").expanduser()
+    try:
+        file = Path(named or "~/.kube/kuberc").expanduser()
+    except RuntimeError as error:  # a user without a home directory, as in some containers
+        if named:
+            raise BadKubeconfig(f"KUBERC {named}: {error}") from None
+        return None
     return file if named or file.exists() else None
 
 

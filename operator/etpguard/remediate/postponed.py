@@ -7,10 +7,6 @@ from typing import NamedTuple
 
 from etpguard.objects import Key
 
-_KEPT = 60.0
-"""Seconds for which a failure is remembered after its pause, at least: longer than two rounds are apart
-(`Pacing.look_again`), as the next try must find the failure before it."""
-
 PauseAfter = Callable[[int], float]
 """Seconds to wait after this many failures in a row. `kube.backoff.Backoff.pause` is one."""
 
@@ -25,8 +21,11 @@ class _Failure(NamedTuple):
 
 
 class Postponed:
-    def __init__(self, pause: PauseAfter) -> None:
+    """`kept`: seconds for which a failure is remembered after its pause, at least."""
+
+    def __init__(self, pause: PauseAfter, kept: float = 0.0) -> None:
         self._pause = pause
+        self._kept = kept
         self._failures: dict[Key, _Failure] = {}
 
     def failed(self, key: Key, refused: str, now: float) -> None:
@@ -61,10 +60,10 @@ class Postponed:
         return [failure.until - now for failure in self._failures.values() if failure.until > now]
 
     def expire(self, known: Callable[[Key], bool], now: float) -> None:
-        """Forget Services that are gone, and steps that were not tried again for twice their pause and for a
-        minute."""
+        """Forget Services that are gone, and steps that were not tried again for twice their pause and for
+        `kept`."""
         self._failures = {
             key: failure
             for key, failure in self._failures.items()
-            if failure.until + max(2 * failure.pause, _KEPT) > now and known(key)
+            if failure.until + max(2 * failure.pause, self._kept) > now and known(key)
         }

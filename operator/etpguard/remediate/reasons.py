@@ -76,8 +76,9 @@ CHANGED = RemediationReason(
 OUTCOME_NEVER_REMEDIATED = RemediationReason(
     "OutcomeNeverRemediated",
     "the outcome is NoEndpoints, NoTargets or Unknown, which etpguard never remediates",
-    "Run `etpguard explain` for the cause. The traffic policy does not cause `NoEndpoints` and `NoTargets`. With "
-    "`Unknown`, the API does not show something that the outcome depends on",
+    "Run `etpguard explain` for the cause. The traffic policy does not cause `NoEndpoints`, and rarely causes "
+    "`NoTargets`: where `explain` lists `Let every node forward`, set Cluster by hand. With `Unknown`, the API "
+    "does not show something that the outcome depends on",
 )
 ASSUMED_RULE = RemediationReason(
     "AssumedRule",
@@ -92,8 +93,10 @@ FORCED_LOCAL = RemediationReason(
 )
 HEALTH_CHECK_PINNED = RemediationReason(
     "HealthCheckPinned",
-    "a health check is set to the healthCheckNodePort, and Cluster removes this port",
-    "Set the health check to the traffic port",
+    "a health check depends on the healthCheckNodePort, and Cluster removes this port",
+    "Do first what `etpguard explain` says about the change to Cluster: it depends on the load balancer. Do not "
+    "choose the traffic port by yourself: no health check uses UDP, and if the pods do not answer the path of the "
+    "check there, every target turns unhealthy",
 )
 HEALTH_CHECK_WOULD_FAIL = RemediationReason(
     "HealthCheckWouldFail",
@@ -199,8 +202,9 @@ TOO_MANY_ROLLBACKS = RemediationReason(
     "TooManyRollbacks",
     f"many rollbacks became due at once, so etpguard waits for {TriggerIf().storm_cooldown_seconds // 60} min "
     "before the first",
-    "Find out why: policies were deleted, or nodes became covered. To stop the rollbacks, set "
-    "`suspend: true`, or scale the operator to 0. `rollbackRequests` and `etpguard rollback` do not wait",
+    "Find out why: policies were deleted, or nodes became covered. To stop the rollbacks at once, scale the "
+    "operator to 0. Or, if nodes became covered, set `suspend: true` in the policies. If policies were deleted, "
+    "create them again in mode `Enforce`. `rollbackRequests` and `etpguard rollback` do not wait",
 )
 ROLLBACKS_LIMITED = RemediationReason(
     "RollbacksLimited",

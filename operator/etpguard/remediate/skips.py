@@ -28,6 +28,10 @@ ANNOUNCED = frozenset(
 """Reasons with an Event: traffic is lost and etpguard does not remediate, or cannot do what is due."""
 
 
+_KEPT = 60.0
+"""Longer than two rounds are apart (`Pacing.look_again`): the next try must find the failure before it."""
+
+
 class Skips:
     """Remembers, by uid of the Service, the reason that was announced last. `longest`: seconds after which a round
     begins no further Event. `pause`: how long a namespace waits after an Event there that could not be sent.
@@ -42,7 +46,7 @@ class Skips:
         self._count = count
         self._announced: dict[str, str] = {}
         self._failed_at: dict[str, float] = {}
-        self._waiting = Postponed(pause)
+        self._waiting = Postponed(pause, _KEPT)
         """Namespaces."""
 
     async def announce(

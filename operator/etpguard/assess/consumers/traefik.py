@@ -59,8 +59,9 @@ class TraefikRoutes(BaseFamily):
             nodes="with `nodePortLB` on a NodePort Service, all nodes; otherwise pods",
             health_check="none: Traefik refuses a route with `healthCheck` to such a Service",
             with_local="`Blackhole` with `nodePortLB`, and `Unknown` where a node has an internal address of a "
-            "family that the Service does not have; otherwise not affected. A route of another "
-            "namespace is listed, and does not count",
+            "family that the Service does not have, where Traefik refuses the route (`healthCheck`, no port, or "
+            "one that the Service does not have), and, unless all nodes are covered, for the fallback of a "
+            "failover. Without `nodePortLB` not affected. A route of another namespace does not count",
             evidence=Evidence.DOCUMENTED,
             source="traefik fd5a576 pkg/provider/kubernetes/crd/kubernetes_http.go:569",
         ),
