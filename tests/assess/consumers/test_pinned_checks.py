@@ -115,13 +115,18 @@ def test_a_check_by_http_then_asks_the_pods(scheme: str, annotations: dict[str, 
     assert ("in the same change set" in text) is (scheme == "exoscale")
 
 
-def test_exoscale_checks_the_pods_by_http_even_without_the_port() -> None:
-    annotations = {f"{EXOSCALE}mode": "http", f"{EXOSCALE}uri": "/healthz"}
-    made = world(at_an_address(annotations), endpoints("a"), *nodes("exoscale"))
+def under_cluster(scheme: str, annotations: dict[str, str]) -> tuple[str, str]:
+    """Why the check may fail under `Cluster`, and the advice to change the policy."""
+    made = world(at_an_address(annotations), endpoints("a"), *nodes(scheme))
     check = made.consumer().consumer.check
     assert check is not None
-    assert check.fails_under_cluster == "asks /healthz of the pods by HTTP"
     (text,) = [each for each in made.advice() if each.startswith("Let every node forward")]
+    return check.fails_under_cluster, text
+
+
+def test_exoscale_checks_the_pods_by_http_even_without_the_port() -> None:
+    fails, text = under_cluster("exoscale", {f"{EXOSCALE}mode": "http", f"{EXOSCALE}uri": "/healthz"})
+    assert fails == "asks /healthz of the pods by HTTP"
     assert "First remove" not in text
     assert "The check then asks /healthz of the pods by HTTP" in text
 
@@ -143,11 +148,8 @@ CLOUDSCALE = "k8s.cloudscale.ch/loadbalancer-health-monitor-"
 )
 def test_cloudscale_checks_the_pods_by_its_type(annotations: dict[str, str], fails: str) -> None:
     """reconcile.go healthMonitorForPort: the type and the options of HTTP count under Cluster."""
-    made = world(at_an_address(annotations), endpoints("a"), *nodes("cloudscale"))
-    check = made.consumer().consumer.check
-    assert check is not None
-    assert check.fails_under_cluster == fails
-    (text,) = [each for each in made.advice() if each.startswith("Let every node forward")]
+    found, text = under_cluster("cloudscale", annotations)
+    assert found == fails
     assert (f"First set {CLOUDSCALE}type to tcp" in text) is bool(fails)
 
 
@@ -166,14 +168,10 @@ SCALEWAY = "service.beta.kubernetes.io/scw-loadbalancer-health-check-"
 )
 def test_scaleway_checks_the_pods_by_its_type(annotations: dict[str, str], fails: str) -> None:
     """loadbalancers_annotations.go getNativeHealthCheck: without the healthCheckNodePort, the type counts."""
-    made = world(
-        at_an_address({f"{SCALEWAY}from-service": "true", **annotations}), endpoints("a"), *nodes("scaleway")
-    )
-    check = made.consumer().consumer.check
-    assert check is not None
-    assert check.fails_under_cluster == fails
-    (text,) = [each for each in made.advice() if each.startswith("Let every node forward")]
+    found, text = under_cluster("scaleway", {f"{SCALEWAY}from-service": "true", **annotations})
+    assert found == fails
     assert (f"The check then {fails}: if" in text) is bool(fails)
+    assert (f"First set {SCALEWAY}type to tcp for port 80" in text) is bool(fails)
 
 
 OF_AZURE = "service.beta.kubernetes.io/port_80_health-probe_request-path"

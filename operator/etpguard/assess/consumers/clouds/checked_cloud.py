@@ -89,7 +89,10 @@ class CheckedCloud(Cloud):
         if check is None:
             return first
         if not first and check.fails_under_cluster:
-            return f"The check then {check.fails_under_cluster}: if that does not succeed, change the check first."
+            return (
+                f"The check then {check.fails_under_cluster}: if that does not succeed, every target turns "
+                f"unhealthy. {check.so_that_it_passes}, so that it passes."
+            )
         return f"{first} {asks_the_pods(check.settings)}".strip() if first else ""
 
     def _no_node_selected(self, text: str) -> Reason:

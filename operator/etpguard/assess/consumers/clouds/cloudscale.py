@@ -8,7 +8,6 @@ from msgspec.structs import replace
 
 from etpguard.assess.consumers.clouds.checked_cloud import CheckedCloud, not_understood
 from etpguard.assess.consumers.clouds.signs import SIGNS
-from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import CLOUDSCALE
 from etpguard.assess.consumers.load_balancers import NO_NODE, OLDER_CLOUD_NODES, standard_check, standard_settings
@@ -94,12 +93,3 @@ class Cloudscale(CheckedCloud):
         settings = replace(standard_settings(service), path=path)
         first = f"First set {MONITOR_TYPE} to tcp" if fails else ""
         return replace(check, settings=settings, fails_under_cluster=fails, so_that_it_passes=first)
-
-    def before_cluster(self, service: Service, verdict: ConsumerVerdict) -> str:
-        check = verdict.consumer.check
-        if check is None or not check.fails_under_cluster:
-            return ""
-        return (
-            f"First set {MONITOR_TYPE} to tcp if the pods do not answer the check, which then "
-            f"{check.fails_under_cluster}."
-        )
