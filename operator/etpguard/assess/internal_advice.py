@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from etpguard.assess.advice import lacking, no_endpoints
-from etpguard.assess.consumers.changes import ObjectChange, WorkloadChange
+from etpguard.assess.consumers.changes import ObjectChange, WorkloadChange, service_spec
 from etpguard.assess.consumers.consumer import Advice
 from etpguard.assess.consumers.remedies import kubectl
 from etpguard.assess.internal import InternalAssessment
@@ -77,7 +77,6 @@ def any_endpoint(service: Service) -> Advice:
     """For a Service without a selector. kubernetes v1.37.2 pkg/proxy/topology.go topologyModeFromHints:
     PreferSameNode counts only if each ready endpoint has a hint for a node. pkg/controller/endpointslice writes
     these only for Services with a selector."""
-    patch = {"spec": {"internalTrafficPolicy": "Cluster"}}
     return Advice(
         "Let clients reach the endpoints on other nodes",
         "With internalTrafficPolicy: Cluster, kube-proxy sends a client to any ready endpoint. The Service has no "
@@ -86,8 +85,7 @@ def any_endpoint(service: Service) -> Advice:
         "node that has clients.",
         "Cost: a connection may reach an endpoint on another node, also where there is one on the node of the "
         "client.",
-        kubectl("-n", service.key.namespace, "patch", "service", service.key.name, "-p", json.dumps(patch)),
-        (ObjectChange("v1", "Service", service.key, json.dumps(patch)),),
+        *service_spec(service.key, "internalTrafficPolicy", "Cluster"),
     )
 
 
