@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from msgspec import Struct
 
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.load_balancers import EVERY_NODE
-from etpguard.assess.consumers.node_addresses import holders
+from etpguard.assess.consumers.node_addresses import addresses_of, holders
 from etpguard.assess.consumers.targets import PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
-from etpguard.objects import SERVICE, IPFamily, Key, Service
+from etpguard.cluster.picture import Referrer
+from etpguard.objects import NODE, SERVICE, IPFamily, Key, Kind, Service
 from etpguard.objects.addresses import family_of
 from etpguard.objects.records import index_key
 
@@ -24,9 +27,15 @@ def announced(address: str) -> Key:
 
 
 def addresses_of_service(service: Service) -> Iterable[Key]:
-    """The index keys of its external IPs and of its load balancer's addresses; for `refers` of a family."""
+    """The index keys of its external IPs and of its load balancer's addresses."""
     external = service.spec.external_ips or ()
     return {announced(ip) for ip in (*external, *(entry.ip for entry in service.load_balancer_ingress)) if ip}
+
+
+ADDRESSES: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType(
+    {NODE: (addresses_of,), SERVICE: (addresses_of_service,)}
+)
+"""The `refers` of a family that has `external_consumers`."""
 
 
 def shared_address(service: Service, view: View, addresses: Iterable[Key], they: str) -> PossibleNodes | None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from types import MappingProxyType
-from typing import Any
 
 from msgspec.structs import replace
 
 from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.announced_addresses import (
+    ADDRESSES,
     AnnouncedBy,
-    addresses_of_service,
     announced,
     external_consumers,
     shared_address,
@@ -40,14 +38,12 @@ from etpguard.assess.consumers.load_balancers import (
     by_mark,
     classless,
 )
-from etpguard.assess.consumers.node_addresses import addresses_of
 from etpguard.assess.consumers.remedies import ClientIP, cluster, named, spread
 from etpguard.assess.consumers.targets import PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Outcome, Reason
-from etpguard.cluster.picture import Referrer
-from etpguard.objects import NODE, SERVICE, IPFamily, Kind, Node, Service
+from etpguard.objects import IPFamily, Node, Service
 from etpguard.objects.cilium import (
     CILIUM_BGP_ADVERTISEMENT,
     CILIUM_BGP_CLUSTER_CONFIG,
@@ -75,9 +71,7 @@ class Cilium(BaseFamily):
         CILIUM_BGP_PEER_CONFIG,
         CILIUM_L2_LEASE,
     )
-    refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType(
-        {NODE: (addresses_of,), SERVICE: (addresses_of_service,)}
-    )
+    refers = ADDRESSES
     documented = (
         DocumentedConsumer(
             consumer="Cilium L2 announcements",

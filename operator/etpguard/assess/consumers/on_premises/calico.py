@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from types import MappingProxyType
-from typing import Any
 
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.announced_addresses import (
+    ADDRESSES,
     AnnouncedBy,
     addresses_of_service,
     announced,
@@ -19,15 +18,13 @@ from etpguard.assess.consumers.announced_addresses import (
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Balancer, Recognition, first_mark
-from etpguard.assess.consumers.node_addresses import addresses_of
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import EXCLUDE_LABEL
 from etpguard.assess.outcome import Reason
-from etpguard.cluster.picture import Referrer
-from etpguard.objects import NODE, SERVICE, IPFamily, Key, Kind, Requirement, Service
+from etpguard.objects import IPFamily, Key, Requirement, Service
 from etpguard.objects.calico import BGP_CONFIGURATION, BGPConfigurationSpec, ServiceBlock
 from etpguard.objects.metallb import BGP_ADVERTISEMENT, L2_ADVERTISEMENT
 
@@ -75,9 +72,7 @@ class Calico(Announcer):
     name = "calico"
     balancers_only = False
     kinds = (BGP_CONFIGURATION,)
-    refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType(
-        {NODE: (addresses_of,), SERVICE: (addresses_of_service,)}
-    )
+    refers = ADDRESSES
     documented = (
         DocumentedConsumer(
             consumer="Calico BGP",

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
-from types import MappingProxyType
-from typing import Any
 
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.announced_addresses import (
+    ADDRESSES,
     AnnouncedBy,
-    addresses_of_service,
     announced,
     external_consumers,
     shared_address,
@@ -26,7 +24,6 @@ from etpguard.assess.consumers.load_balancers import (
     by_mark,
     classless,
 )
-from etpguard.assess.consumers.node_addresses import addresses_of
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
 from etpguard.assess.consumers.other_announcers import KUBE_ROUTER_ADVERTISES as ADVERTISE
 from etpguard.assess.consumers.other_announcers import KUBE_ROUTER_SKIPS as SKIP
@@ -39,8 +36,7 @@ from etpguard.assess.evidence import Evidence
 from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.assess.node_rule import Hosts
 from etpguard.assess.outcome import Reason
-from etpguard.cluster.picture import Referrer
-from etpguard.objects import NODE, SERVICE, IPFamily, Kind, Node, Service
+from etpguard.objects import IPFamily, Node, Service
 
 CLASS = "kube-router"
 ADVERTISE_EXTERNAL = "kube-router.io/service.advertise.externalip"
@@ -74,9 +70,7 @@ class KubeRouter(Announcer):
 
     name = "kube-router"
     balancers_only = False
-    refers: Mapping[Kind[Any], Sequence[Referrer]] = MappingProxyType(
-        {NODE: (addresses_of,), SERVICE: (addresses_of_service,)}
-    )
+    refers = ADDRESSES
     without_address = (
         "the controller of load balancer addresses is off (--run-loadbalancer); its range is exhausted"
     )
