@@ -62,6 +62,11 @@ class Evictions:
     blocked: list[Blocked] = field(default_factory=list)
 
     @property
+    def allowed(self) -> list[Seen]:
+        """The pods that may go, at once or in turn."""
+        return [*self.free, *(pod for each in self.limited for pod in each.pods)]
+
+    @property
     def complete(self) -> bool:
         """Whether the drain can end: nothing certainly blocks it."""
         return all(each.stays for each in self.blocked)

@@ -16,7 +16,7 @@ from etpguard.foresight.hosts import hosts_of
 from etpguard.foresight.internal_forecast import InternalEvaluator, InternalPhases
 from etpguard.foresight.pod_ends import ServiceHandOff
 from etpguard.foresight.pods import Pods
-from etpguard.foresight.scheduling import NewPod, Scheduling
+from etpguard.foresight.scheduling import Scheduling
 from etpguard.foresight.trials import Trials
 from etpguard.foresight.world import World
 from etpguard.objects import Key
@@ -176,12 +176,3 @@ class Evaluator:
 
 def _worst_rank(phases: Phases) -> tuple[bool, Outcome]:
     return max(rank(phases.during.worst.outcome), rank(phases.settled.worst.outcome))
-
-
-def new_pods(pods: Iterable[NewPod | None], certain: int = 0) -> tuple[NewPod, ...]:
-    """The pods that are created. The first `certain` of them become ready without doubt."""
-    made = [pod for pod in pods if pod is not None]
-    return tuple(
-        NewPod(pod.namespace, pod.labels, pod.spec, pod.origin, pod.known_by_endpoint, number < certain)
-        for number, pod in enumerate(made)
-    )

@@ -5,23 +5,19 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import msgspec
 
 from etpguard.assess.node_rule import AUTOSCALER_TAINT, EXCLUDE_LABEL
-from etpguard.foresight.alternatives import Alternative, Choice
-from etpguard.foresight.changes import (
-    By,
-    Drain,
-    Lose,
-)
-from etpguard.foresight.eviction import Limited, evictions
-from etpguard.foresight.forecast import new_pods
+from etpguard.foresight.alternatives import Alternative
+from etpguard.foresight.changes import By, Drain, Lose
+from etpguard.foresight.drain_course import Course, course_of, replacements
+from etpguard.foresight.eviction import Evictions, evictions
 from etpguard.foresight.node_filters import KARPENTER, UNSCHEDULABLE
 from etpguard.foresight.pod_ends import Ending, Replaced
 from etpguard.foresight.pods import Seen
-from etpguard.foresight.scheduling import NewPod, Scheduling
+from etpguard.foresight.scheduling import NewPod
 from etpguard.foresight.simulation import Simulation, extended
 from etpguard.objects import NODE, Key, Node
 from etpguard.objects.disruption_budgets import POD_DISRUPTION_BUDGET, PodDisruptionBudget
@@ -41,7 +37,7 @@ def lose(simulation: Simulation, change: Lose) -> None:
     nodes = simulation.nodes(change.nodes)
     lost = [each for name in change.nodes for each in simulation.pods.on(name)]
     keys = frozenset(each.key for each in lost)
-    new = new_pods(each.replacement() for each in lost if _is_replaced(each))
+    new = replacements(lost)
     served = simulation.served_by(new)
     simulation.note_ends(
         Ending(str(change), [Alternative(keys)], Replaced.MEANWHILE, with_node=True, served=served)
@@ -60,62 +56,24 @@ def drain(simulation: Simulation, change: Drain) -> None:
         nodes = _drained_by_autoscaler(simulation, change, nodes)
         if not nodes:
             return
-    names = [node.metadata.name for node in nodes]
     on_nodes = _staying(simulation, nodes)
     found = evictions(change, on_nodes, _budgets(simulation))
-    simulation.blocked += found.blocked
     marked = [_marked(node, change.by) for node in nodes]
     # The assessments are still those of before.
     simulation.world.put(NODE, marked)
-    free = frozenset(each.key for each in found.free)
-    limited = frozenset(pod.key for each in found.limited for pod in each.pods)
-    scheduling = simulation.scheduling(free | limited)
-    in_turn = [_in_turn(each, scheduling) for each in found.limited]
-    held = tuple(Choice(each.keys, each.go, each.go) for each in in_turn if not each.complete)
-    going = free.union(*(each.keys for each in in_turn if each.complete))
-    deletes = change.deletes and found.complete and not held
-    replacing_free = new_pods(each.replacement() for each in found.free if _is_replaced(each))
-    replacing_limited = tuple(pod for each in in_turn for pod in each.new)
-    replacing = (
-        *replacing_limited,
-        *replacing_free,
-        *new_pods(each.replacement() for each in found.doubtful if _is_replaced(each)),
-    )
-    everyone = Alternative(going.union(each.key for each in found.doubtful), held)
-    served = simulation.served_by(replacing)
-    simulation.note_ends(Ending(str(change), [everyone], Replaced.MEANWHILE, change.by, served=served))
-    if deletes:
-        stays = Alternative(frozenset(each.pod for each in found.blocked))
-        with_nodes = Ending(str(change), [stays], Replaced.NOT_MEANWHILE, change.by, with_node=True)
-        simulation.ends.note(with_nodes, [extended(each, everyone.gone) for each in simulation.alternatives])
-    changed = simulation.world.refresh()
+    scheduling = simulation.scheduling(frozenset(each.key for each in found.allowed))
+    course = course_of(found, scheduling)
+    deletes = change.deletes and found.complete and not course.held
     either = change.by is By.KARPENTER and not found.complete
-    moves = [*found.free, *(pod for each in found.limited for pod in each.pods)]
-    certain_moves = [] if either else [each for each in moves if each.key in going]
-    simulation.note_moves(certain_moves, "is evicted from")
-    simulation.note_moves([each for each in moves if each not in certain_moves], "may be evicted from")
-    simulation.note_moves(found.doubtful, "may be evicted from")
-    choices: list[Choice] = []
-    if found.doubtful:
-        doubtful = frozenset(each.key for each in found.doubtful)
-        choices.append(Choice(doubtful, 0, len(doubtful)))
-    at_first = [Choice(frozenset(p.key for p in e.pods), e.at_once, e.at_once) for e in found.limited]
-    first = [extended(each, free, (*choices, *at_first)) for each in simulation.alternatives]
-    everything = [extended(each, going, (*choices, *held), replacing) for each in simulation.alternatives]
-    during = [replace(each, new=()) for each in first]
-    stuck: list[Alternative] = []
-    if found.limited:
-        during += [extended(each, going, (*choices, *held), replacing_limited) for each in simulation.alternatives]
-        stuck = [extended(each, new=replacing_free) for each in first]
-    for each in in_turn:
-        simulation.assumptions[each.sentence] = None
-    services = changed | simulation.evaluator.touched_by([*during, *everything])
-    inside: list[Alternative] = []
-    if change.by is By.KARPENTER:
-        # terminator.go groupPodsByPriority: critical pods go after the pods of DaemonSets that are not critical,
-        # and some pods are never evicted. So a client on the node may outlive the pod of the DaemonSet, or not.
-        agents = frozenset(each.key for each in moves if each.controlled_by == "DaemonSet")
-        inside = [*during, *(replace(each, gone=each.gone - agents) for each in during)]
+    simulation.blocked += found.blocked
+    _note_ends(simulation, change, course, deletes=deletes)
+    changed = simulation.world.refresh()
+    _note_moves(simulation, found, frozenset() if either else course.going)
+    simulation.assumptions.update(dict.fromkeys(each.sentence for each in course.in_turn))
+    before = simulation.alternatives
+    during, stuck, end = course.during(before), course.stuck(before), course.end(before)
+    services = changed | simulation.evaluator.touched_by([*during, *end])
+    inside = _clients_outlive_agents(found, during) if change.by is By.KARPENTER else ()
     simulation.evaluator.during(services, during, scheduling, inside)
     if change.by is By.CLUSTER_AUTOSCALER:
         # Cloud providers may keep a tainted node until something else makes them look; see `pod_ends`.
@@ -123,21 +81,47 @@ def drain(simulation: Simulation, change: Drain) -> None:
             simulation.evaluator.during(services, during, scheduling)
     if either:
         with _unmarked(simulation, nodes, marked):
-            simulation.evaluator.during(services, simulation.alternatives, scheduling)
-            simulation.evaluator.settled(services, simulation.alternatives, scheduling)
+            simulation.evaluator.during(services, before, scheduling)
+            simulation.evaluator.settled(services, before, scheduling)
     if deletes:
         simulation.evaluator.settled(services, stuck, scheduling)
-        simulation.remove_nodes(nodes, names)
+        simulation.remove_nodes(nodes, [node.metadata.name for node in nodes])
         later = simulation.world.refresh()
         keys = frozenset(pod.key for _, on_node in on_nodes for pod in on_node)
-        simulation.keep([extended(each, gone=keys) for each in everything])
+        simulation.keep([extended(each, gone=keys) for each in end])
         simulation.evaluator.during(later - services, during, scheduling)
         return
     if either:
         simulation.warnings.append(_EITHER)
     elif change.deletes:
         simulation.warnings.append("the drain is blocked, so the nodes are not deleted")
-    simulation.keep([*everything, *stuck])
+    simulation.keep([*end, *stuck])
+
+
+def _note_ends(simulation: Simulation, change: Drain, course: Course, *, deletes: bool) -> None:
+    found = course.found
+    everyone = Alternative(course.going.union(each.key for each in found.doubtful), course.held)
+    served = simulation.served_by(course.new)
+    simulation.note_ends(Ending(str(change), [everyone], Replaced.MEANWHILE, change.by, served=served))
+    if deletes:
+        stays = Alternative(frozenset(each.pod for each in found.blocked))
+        with_nodes = Ending(str(change), [stays], Replaced.NOT_MEANWHILE, change.by, with_node=True)
+        simulation.ends.note(with_nodes, [extended(each, everyone.gone) for each in simulation.alternatives])
+
+
+def _note_moves(simulation: Simulation, found: Evictions, going: frozenset[Key]) -> None:
+    """`going` are the pods that are surely evicted."""
+    simulation.note_moves([each for each in found.allowed if each.key in going], "is evicted from")
+    simulation.note_moves([each for each in found.allowed if each.key not in going], "may be evicted from")
+    simulation.note_moves(found.doubtful, "may be evicted from")
+
+
+def _clients_outlive_agents(found: Evictions, during: Sequence[Alternative]) -> list[Alternative]:
+    """As clients in the cluster see it. terminator.go groupPodsByPriority: critical pods go after the pods of
+    DaemonSets that are not critical, and some pods are never evicted. So a client on the node may outlive the pod
+    of the DaemonSet, or not."""
+    agents = frozenset(each.key for each in found.allowed if each.controlled_by == "DaemonSet")
+    return [*during, *(replace(each, gone=each.gone - agents) for each in during)]
 
 
 def _drained_by_autoscaler(simulation: Simulation, change: Drain, nodes: Sequence[Node]) -> list[Node]:
@@ -149,9 +133,7 @@ def _drained_by_autoscaler(simulation: Simulation, change: Drain, nodes: Sequenc
     moving: dict[str, list[NewPod]] = defaultdict(list)
     moved = [*found.free, *found.doubtful, *(pod for each in found.limited for pod in each.pods)]
     for each in moved:
-        new = each.replacement() if _is_replaced(each) else None
-        if new is not None:
-            moving[each.node].append(new)
+        moving[each.node] += replacements([each])
     drained: list[Node] = []
     taken: list[tuple[NewPod, str]] = []
     for node in nodes:
@@ -195,59 +177,11 @@ def _unmarked(simulation: Simulation, nodes: Sequence[Node], marked: Sequence[No
     simulation.world.refresh()
 
 
-@dataclass(frozen=True, slots=True)
-class _InTurn:
-    """What becomes of pods that a budget lets go one after the other."""
-
-    group: Limited
-    go: int
-    """So many of them are evicted in the end."""
-    new: tuple[NewPod, ...]
-
-    @property
-    def keys(self) -> frozenset[Key]:
-        return frozenset(pod.key for pod in self.group.pods)
-
-    @property
-    def complete(self) -> bool:
-        return self.go == len(self.group.pods)
-
-    @property
-    def sentence(self) -> str:
-        budget, pods = self.group.budget, len(self.group.pods)
-        if self.complete:
-            return (
-                f"PodDisruptionBudget {budget} lets {self.group.at_once} of {pods} pods go at a time: if a "
-                "replacement is never ready, the drain does not end"
-            )
-        return (
-            f"PodDisruptionBudget {budget} lets only {self.go} of {pods} pods go: no node admits the replacements "
-            "that it waits for, so the drain does not end unless an autoscaler adds a node"
-        )
-
-
-def _in_turn(group: Limited, scheduling: Scheduling) -> _InTurn:
-    """The next pods go when replacements of the ones before are ready, so all go only if enough of these find a
-    node."""
-    new = new_pods(each.replacement() for each in group.pods if _is_replaced(each))
-    placed = scheduling.placed(new)
-    awaited = len(group.pods) - group.at_once
-    if len(placed) < awaited:
-        return _InTurn(group, len(placed) + group.at_once, new_pods(placed, len(placed)))
-    others = [pod for pod in new if pod not in placed]
-    return _InTurn(group, len(group.pods), new_pods((*placed, *others), awaited))
-
-
 def _budgets(simulation: Simulation) -> Sequence[PodDisruptionBudget] | None:
     picture = simulation.picture
     if POD_DISRUPTION_BUDGET in picture.unread or POD_DISRUPTION_BUDGET in picture.unlisted:
         return None
     return list(picture.store(POD_DISRUPTION_BUDGET))
-
-
-def _is_replaced(each: Seen) -> bool:
-    """Whether its controller creates a replacement that could serve: not for a pod that has finished."""
-    return each.pod is None or each.pod.active
 
 
 def _marked(node: Node, by: By) -> Node:
