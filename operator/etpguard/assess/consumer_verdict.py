@@ -97,10 +97,30 @@ class ConsumerJudge:
             return ConsumerVerdict(consumer, Outcome.NotAffected, _PODS)
         if targets.rule is None:
             return ConsumerVerdict(consumer, Outcome.Unknown, targets.reason)
-        rule = targets.rule
-        eligible = self._nodes_of(rule)
         if blind:
-            return ConsumerVerdict(consumer, Outcome.Unknown, blind, eligible)
+            return ConsumerVerdict(consumer, Outcome.Unknown, blind, self._nodes_of(targets.rule))
+        rule, eligible = self._eligible_by(targets.rule, states, consumer)
+        verdicts = [
+            self._verdict_of_family(states, consumer, rule, state, eligible)
+            for family in consumer.families
+            if (state := states.of(consumer.port, family)) is not None
+        ]
+        if not verdicts:
+            return _without_port(states, consumer, eligible)
+        worst = worst_of(verdicts)
+        if len(verdicts) > 1:
+            worst = replace(worst, coverage=tuple(each for v in verdicts for each in v.coverage))
+        if isinstance(targets, NodeTargets):
+            if targets.one_of:  # the one node forwards in each family, or not
+                worst = replace(worst, uncovered=reduce(or_, (each.uncovered for each in verdicts)))
+            return self._of_node_targets(worst, targets, rule, eligible, states)
+        if isinstance(targets, PossibleNodes):
+            return self._of_possible_nodes(worst, targets, rule, states)
+        return replace(worst, outcome=Outcome.Unknown, reason=targets.reason)
+
+    def _eligible_by(self, rule: NodeRule, states: ServiceStates, consumer: Consumer) -> tuple[NodeRule, int]:
+        """The nodes to which the consumer sends, and the rule that holds for them."""
+        eligible = self._nodes_of(rule)
         if rule.follows_endpoints:
             eligible &= states.hosting_ready if rule.follows_ready else states.hosting
             if rule.external_first:
@@ -111,47 +131,40 @@ class ConsumerJudge:
             eligible &= states.placed
         elif rule.hosts is Hosts.ANY:
             eligible &= states.addressed
-        verdicts = [
-            self._verdict_of_family(states, consumer, rule, state, eligible)
-            for family in consumer.families
-            if (state := states.of(consumer.port, family)) is not None
-        ]
-        if not verdicts and isinstance(targets, NodeTargets) and targets.no_target and not eligible:
-            return ConsumerVerdict(consumer, Outcome.NoTargets, targets.no_target)
-        if not verdicts:
-            served = " and ".join(consumer.families)
-            reason = Reason("PortNotServed", f"the Service has no {served} port {consumer.port!r} on its nodes")
-            if isinstance(targets, UnknownOutcome) or (isinstance(targets, PossibleNodes) and not states.ports):
-                reason = targets.reason
-            return ConsumerVerdict(consumer, Outcome.Unknown, reason, eligible)
-        worst = worst_of(verdicts)
-        if len(verdicts) > 1:
-            worst = replace(worst, coverage=tuple(each for v in verdicts for each in v.coverage))
-        if isinstance(targets, NodeTargets):
-            if targets.one_of:  # the one node forwards in each family, or not
-                worst = replace(worst, uncovered=reduce(or_, (each.uncovered for each in verdicts)))
-            if worst.outcome is Outcome.Covered and targets.each_internal:
-                beyond = replace(_ANY_NODE, internal_beyond=consumer.families)
-                if eligible & self._nodes_of(beyond):
-                    return replace(worst, outcome=Outcome.Unknown, reason=_NOT_IN_FAMILY)
-            known = self._with_cause(as_far_as_known(worst, targets), rule, states)
-            otherwise = targets.otherwise or self._in_another_release(targets.rule, eligible)
-            if otherwise is None:
-                return known
-            instead = replace(targets, rule=otherwise.rule, otherwise=None)
-            keeps = () if otherwise.to_node_ports else consumer.keeps_address
-            other = self.verdict(states, replace(consumer, targets=instead, keeps_address=keeps), blind)
-            both = agreed(known, other.outcome, otherwise)
-            return replace(both, coverage=known.coverage + other.coverage)
-        if isinstance(targets, PossibleNodes) and targets.present and worst.outcome is not Outcome.NoEndpoints:
-            present = self.verdict(states, replace(consumer, targets=targets.present), blind)
+        return rule, eligible
+
+    def _of_node_targets(
+        self, worst: ConsumerVerdict, targets: NodeTargets, rule: NodeRule, eligible: int, states: ServiceStates
+    ) -> ConsumerVerdict:
+        """`worst` is the verdict of the worst IP family, by `rule`. Where another rule may hold instead, both must
+        agree."""
+        consumer = worst.consumer
+        if worst.outcome is Outcome.Covered and targets.each_internal:
+            beyond = replace(_ANY_NODE, internal_beyond=consumer.families)
+            if eligible & self._nodes_of(beyond):
+                return replace(worst, outcome=Outcome.Unknown, reason=_NOT_IN_FAMILY)
+        known = self._with_cause(as_far_as_known(worst, targets), rule, states)
+        otherwise = targets.otherwise or self._in_another_release(targets.rule, eligible)
+        if otherwise is None:
+            return known
+        instead = replace(targets, rule=otherwise.rule, otherwise=None)
+        keeps = () if otherwise.to_node_ports else consumer.keeps_address
+        other = self.verdict(states, replace(consumer, targets=instead, keeps_address=keeps), None)
+        both = agreed(known, other.outcome, otherwise)
+        return replace(both, coverage=known.coverage + other.coverage)
+
+    def _of_possible_nodes(
+        self, worst: ConsumerVerdict, targets: PossibleNodes, rule: NodeRule, states: ServiceStates
+    ) -> ConsumerVerdict:
+        """`worst` is the verdict of the worst IP family, if the consumer sends to all of the nodes."""
+        if targets.present and worst.outcome is not Outcome.NoEndpoints:
+            present = self.verdict(states, replace(worst.consumer, targets=targets.present), None)
             return worst if present.outcome is worst.outcome is Outcome.Covered else present
-        if isinstance(targets, PossibleNodes) and worst.outcome in (Outcome.Covered, Outcome.NoEndpoints):
-            fewest = targets.fewest
-            if worst.outcome is Outcome.NoEndpoints or fewest is None or self._nodes_of(fewest):
-                return worst
-        lost = worst.outcome in (Outcome.Outage, Outcome.NoTargets)
-        if isinstance(targets, PossibleNodes) and targets.sends_to_one and lost:
+        if worst.outcome is Outcome.NoEndpoints:
+            return worst
+        if worst.outcome is Outcome.Covered and (targets.fewest is None or self._nodes_of(targets.fewest)):
+            return worst
+        if targets.sends_to_one and worst.outcome in (Outcome.Outage, Outcome.NoTargets):
             return self._with_cause(worst, rule, states)
         return replace(worst, outcome=Outcome.Unknown, reason=targets.reason)
 
@@ -279,6 +292,18 @@ class ConsumerJudge:
 
     def _nodes_of(self, rule: NodeRule) -> int:
         return self._eligible.of(rule, self._picture.store(NODE))
+
+
+def _without_port(states: ServiceStates, consumer: Consumer, eligible: int) -> ConsumerVerdict:
+    """The verdict where the nodes serve the port in none of the IP families of the consumer."""
+    targets = consumer.targets
+    if isinstance(targets, NodeTargets) and targets.no_target and not eligible:
+        return ConsumerVerdict(consumer, Outcome.NoTargets, targets.no_target)
+    if isinstance(targets, UnknownOutcome) or (isinstance(targets, PossibleNodes) and not states.ports):
+        return ConsumerVerdict(consumer, Outcome.Unknown, targets.reason, eligible)
+    served = " and ".join(consumer.families)
+    reason = Reason("PortNotServed", f"the Service has no {served} port {consumer.port!r} on its nodes")
+    return ConsumerVerdict(consumer, Outcome.Unknown, reason, eligible)
 
 
 def _asked_for(rule: NodeRule, states: ServiceStates) -> int:
