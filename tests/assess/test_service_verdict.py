@@ -303,6 +303,7 @@ def test_unknown_without_any_endpoint_slice() -> None:
     assert found is not None
     assert (found.outcome, found.reason.code) == (Outcome.Unknown, "NoEndpointSlices")
     assert picture.nodes.names(found.eligible) == ["n1", "n2", "n3"], "the nodes are still listed"
+    assert found.nodes == 0, "no state is known of any of them"
 
 
 def test_unknown_with_a_slice_that_cannot_be_read() -> None:

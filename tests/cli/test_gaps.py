@@ -60,6 +60,21 @@ def test_no_endpoint_slice_at_all_is_unknown() -> None:
     found = report(seed("EndpointSlice"))
     assert found["services"][0]["outcome"] == "Unknown"
     assert found["notRead"] == ["endpointslices.discovery.k8s.io"]
+    ports = found["services"][0]["ports"]
+    assert [port["nodePort"] for port in ports] == [30851, 32350]
+    assert {count for port in ports for count in port["counts"].values()} == {0}, "no state is claimed"
+    assert {port["client"] for port in ports} == {None}
+
+
+def test_without_endpoint_slices_explain_claims_no_state_of_a_node() -> None:
+    run = etpguard(
+        "explain", "default/nginx-nginx-ingress-controller", "-f", "-", stdin=as_list(seed("EndpointSlice"))
+    )
+    assert run.out.count("  what each node does is not known, because no EndpointSlice was read\n") == 2
+    assert "refused" not in run.out
+    assert "kubectl get endpointslices -A -o yaml > endpointslices.yaml" in run.out
+    page = etpguard("check", "-o", "html", "-f", "-", stdin=as_list(seed("EndpointSlice"))).out
+    assert "rejected on" not in page
 
 
 def test_one_warning_says_that_endpoints_are_not_read_instead_of_endpoint_slices() -> None:

@@ -193,7 +193,10 @@ _UNKNOWN = {
         "Let etpguard list the kinds that it cannot read", "Or repair the object that the reason names."
     ),
     "NoEndpointSlices": Advice(
-        "Add the EndpointSlices to the input", "", "", "kubectl get endpointslices -A -o yaml"
+        "Add the EndpointSlices to the input",
+        "Save them to a file, and name it with one more -f.",
+        "",
+        "kubectl get endpointslices -A -o yaml > endpointslices.yaml",
     ),
     "UnreadableEndpointSlice": Advice("Repair the EndpointSlice that the reason names"),
     "DataPlaneNotModelled": Advice(

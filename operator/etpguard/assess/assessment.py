@@ -15,8 +15,9 @@ from etpguard.objects import Key
 class Assessment(Struct, frozen=True):
     """The result for one Service. Node sets are integers of the picture's `NodeTable` in its `epoch`.
 
-    `eligible` and `uncovered` are those of the worst consumer. `nodes` are all Nodes at the time. A Service
-    that etpguard changed to Cluster is `NotAffected`; `if_local` is then its assessment under Local.
+    `eligible` and `uncovered` are those of the worst consumer. `nodes` are the Nodes whose states are known: all
+    Nodes at the time, and none if no EndpointSlice was read. A Service that etpguard changed to Cluster is
+    `NotAffected`; `if_local` is then its assessment under Local.
     """
 
     key: Key

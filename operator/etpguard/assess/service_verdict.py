@@ -111,7 +111,7 @@ class Judge:
             reason=reason,
             ports=states.ports,
             consumers=verdicts,
-            nodes=self._picture.nodes.present,
+            nodes=self._picture.nodes.present if len(self._picture.store(ENDPOINT_SLICE)) else 0,
             eligible=eligible,
             uncovered=uncovered,
             epoch=self._picture.nodes.epoch,

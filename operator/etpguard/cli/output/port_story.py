@@ -23,6 +23,8 @@ def lines(assessed: Assessed, service: Service, assessment: Assessment, max_node
         node_port = f", node port {port.node_port}" if port.node_port else ""
         yield ""
         yield f"Port {port.port or '(unnamed)'} {port.number}/{port.protocol} {port.family}{node_port}"
+        if not assessment.nodes:
+            yield "  what each node does is not known, because no EndpointSlice was read"
         found = endpoints_by_node(slices, port)
         yield from _states(assessed, assessment, port, found or {}, max_nodes)
         if slices and found is None:
