@@ -185,6 +185,14 @@ def test_what_a_change_touches(kind: AnyKind, before: Json | None, after: Json, 
     assert picture.absorb(store.replace([entry_of(kind, after, 2)])) == touched
 
 
+def test_why_a_kind_is_unknown() -> None:
+    picture = Picture((SERVICE, NODE, INGRESS))
+    picture.unread[NODE] = "forbidden"
+    picture.unlisted[INGRESS] = "no file has one"
+    why = [picture.why_unknown(kind) for kind in (SERVICE, NODE, INGRESS, ENDPOINT_SLICE)]
+    assert why == [None, "forbidden", "no file has one", "nobody read them"]
+
+
 def test_a_node_without_a_name_is_no_node() -> None:
     picture = picture_for(())
     reject = decode_item(NODE, {"metadata": {}})

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from etpguard.foresight.absence import why_unread
 from etpguard.foresight.clients import clients, owner_of
 from etpguard.foresight.eviction import MIRROR
 from etpguard.objects import SERVICE, decode_item
@@ -78,10 +77,3 @@ def test_clients_are_counted_by_owner_and_node() -> None:
         ("StatefulSet shop/api", 3, 1),
         ("DaemonSet shop/logs", 2, 2),
     ]
-
-
-def test_why_unread() -> None:
-    picture, _ = picture_of([], unread=["pods"])
-    assert why_unread(picture, POD) == "forbidden"
-    del picture._stores[POD]
-    assert why_unread(picture, POD) == "nobody read them"

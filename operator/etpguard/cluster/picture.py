@@ -105,6 +105,12 @@ class Picture:
         store: Store[R] | None = self._stores.get(kind)
         return None if store is None else store.get(key)
 
+    def why_unknown(self, kind: Kind[Any]) -> str | None:
+        """Why the objects of `kind` are not known: nobody read or listed them. None if they are known."""
+        if kind not in self._stores:
+            return "nobody read them"
+        return self.unread.get(kind) or self.unlisted.get(kind)
+
     def incomplete(self, kind: Kind[Any]) -> str | None:
         """Why the picture may lack objects of `kind` that exist: none of them, or one of them, cannot be read. For
         a kind that is found through references, see `rejected_referrers`."""

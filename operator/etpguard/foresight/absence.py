@@ -53,13 +53,6 @@ def absences(picture: Picture, found: Picture, service: Service, nodes: Iterable
     return sorted(made, key=lambda each: (-len(each.nodes), each.nodes))
 
 
-def why_unread(found: Picture, kind: AnyKind) -> str | None:
-    """Why objects of the kind are not known; None if they are."""
-    if kind not in found.kinds:
-        return "nobody read them"
-    return found.unread.get(kind) or found.unlisted.get(kind)
-
-
 def workloads_behind(found: Picture, service: Service) -> list[tuple[Workload, PodController]]:
     """The workloads whose template the selector of the Service selects. A ReplicaSet counts if nothing owns it."""
     made = [
@@ -77,7 +70,7 @@ class _Reading:
     def __init__(self, picture: Picture, found: Picture, service: Service) -> None:
         self._picture = picture
         self._service = service
-        self._pods_unread = why_unread(found, POD)
+        self._pods_unread = found.why_unknown(POD)
         self._workloads = workloads_behind(found, service)
         self._rollouts = [
             Reason(Cause.ROLLOUT, sentence, workload)
@@ -90,7 +83,7 @@ class _Reading:
             for pod in found.store(POD):
                 if selects(service, pod.key.namespace, pod.labels):
                     self._place(pod)
-        self._unread_workloads = [kind for kind in _WORKLOADS if why_unread(found, kind)]
+        self._unread_workloads = [kind for kind in _WORKLOADS if found.why_unknown(kind)]
         self._endpoints: dict[str, list[Endpoint]] = defaultdict(list)
         for slice_ in picture.slices(service.key):
             for endpoint in slice_.endpoints or ():

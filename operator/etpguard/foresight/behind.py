@@ -32,9 +32,7 @@ def behind(service: Service, picture: Picture) -> Behind | str:
     if not service.spec.selector:
         return f"Service {service.key} has no selector"
     unread = [
-        f"{kind.plural} were not read ({why})"
-        for kind in CONTROLLER_KINDS
-        if (why := picture.unread.get(kind) or picture.unlisted.get(kind))
+        f"{kind.plural} were not read ({why})" for kind in CONTROLLER_KINDS if (why := picture.why_unknown(kind))
     ]
     found = [
         (Workload(kind.name, controller.key), controller)

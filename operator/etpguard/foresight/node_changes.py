@@ -179,7 +179,7 @@ def _unmarked(simulation: Simulation, nodes: Sequence[Node], marked: Sequence[No
 
 def _budgets(simulation: Simulation) -> Sequence[PodDisruptionBudget] | None:
     picture = simulation.picture
-    if POD_DISRUPTION_BUDGET in picture.unread or POD_DISRUPTION_BUDGET in picture.unlisted:
+    if picture.why_unknown(POD_DISRUPTION_BUDGET):
         return None
     return list(picture.store(POD_DISRUPTION_BUDGET))
 

@@ -48,7 +48,7 @@ class Pods:
 
     def __init__(self, picture: Picture) -> None:
         self._picture = picture
-        self.known = POD in picture.kinds and POD not in picture.unread and POD not in picture.unlisted
+        self.known = picture.why_unknown(POD) is None
         self._services: dict[Key, set[Key]] = defaultdict(set)
         self._by_namespace: dict[str, list[Service]] = defaultdict(list)
         seen: dict[Key, Seen] = {}

@@ -59,4 +59,4 @@ def what_if(picture: Picture, engine: Engine, changes: Sequence[Change]) -> Fore
 
 def unread_kinds(picture: Picture) -> list[AnyKind]:
     """The kinds of workloads that cannot be read, or were not listed."""
-    return [kind for kind in WORKLOAD_KINDS if kind in picture.unread or kind in picture.unlisted]
+    return [kind for kind in WORKLOAD_KINDS if picture.why_unknown(kind)]

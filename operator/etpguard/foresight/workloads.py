@@ -63,7 +63,7 @@ class Workloads:
         found = self._picture.get(kind, workload.key)
         if found is not None:
             return found
-        why = self._picture.unread.get(kind) or self._picture.unlisted.get(kind)
+        why = self._picture.why_unknown(kind)
         near = f": {why}" if why else did_you_mean(str(workload.key), self._picture.store(kind).keys())
         raise Refused(f"there is no {workload}{near}")
 
@@ -89,7 +89,7 @@ class Workloads:
 
     def replica_sets(self, deployment: PodController) -> set[str] | None:
         """The names of the ReplicaSets of a Deployment; None if they cannot be read."""
-        if REPLICA_SET in self._picture.unread or REPLICA_SET in self._picture.unlisted:
+        if self._picture.why_unknown(REPLICA_SET):
             return None
         return {
             each.key.name

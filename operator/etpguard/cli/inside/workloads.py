@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from etpguard.cli.input.loaded import Loaded
 from etpguard.cli.input.sources import Assessed, connect
 from etpguard.cluster import Picture
-from etpguard.foresight.absence import why_unread
 from etpguard.objects import AnyKind, Record, Reject
 from etpguard.objects.pod_controllers import CONTROLLER_KINDS
 from etpguard.objects.pods import POD
@@ -46,7 +45,7 @@ def workloads(assessed: Assessed, namespaces: Collection[str], nodes: Collection
         if not assessed.sources.files:
             return _from_cluster(assessed, sorted(namespaces), sorted(nodes))
         picture = _from_files(assessed)
-    return Found(picture, why_unread(picture, POD) or "")
+    return Found(picture, picture.why_unknown(POD) or "")
 
 
 def _from_files(assessed: Assessed) -> Picture:
