@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from etpguard.foresight.changes import Workload
-from etpguard.foresight.rollout_state import rollout_of, surges
+from etpguard.foresight.rollout_state import rollout_of
 from etpguard.objects import decode_item
-from etpguard.objects.pod_controllers import CONTROLLER_KINDS, DAEMON_SET, PodController
+from etpguard.objects.pod_controllers import CONTROLLER_KINDS, PodController
 from tests.foresight.clusters import WEB, workload
 
 DS, DEPLOY, STS = "DaemonSet", "Deployment", "StatefulSet"
@@ -75,20 +75,3 @@ def test_rollout(found: str | None, progress: str | None) -> None:
     if found is not None and progress is not None:
         assert found.startswith("a rollout of ")
         assert found.endswith(progress)
-
-
-@pytest.mark.parametrize(
-    ("update", "expected"),
-    [
-        ({}, False),
-        ({"updateStrategy": {"type": "OnDelete"}}, False),
-        ({"updateStrategy": {"rollingUpdate": {"maxUnavailable": 1}}}, False),
-        ({"updateStrategy": {"rollingUpdate": {"maxSurge": 0}}}, False),
-        ({"updateStrategy": {"rollingUpdate": {"maxSurge": "0%"}}}, False),
-        ({"updateStrategy": {"rollingUpdate": {"maxSurge": "10%"}}}, True),
-    ],
-)
-def test_whether_a_daemon_set_surges(update: dict[str, Any], expected: bool) -> None:
-    record = decode_item(DAEMON_SET, workload("DaemonSet", **update))
-    assert isinstance(record, PodController)
-    assert surges(record) is expected

@@ -24,13 +24,6 @@ def rollout_of(workload: Workload, controller: PodController) -> str | None:
     return f"a rollout of {workload} is in progress: {updated} of {total} pods {verb} updated"
 
 
-def surges(daemon_set: PodController) -> bool:
-    """Whether its rollout starts each new pod before the old one ends."""
-    update = daemon_set.spec.update_strategy
-    rolling = update.rolling_update if update else None
-    return rolling is not None and rolling.max_surge not in (None, 0, "0", "0%")
-
-
 def _by_hand(workload: Workload, controller: PodController) -> bool:
     """Whether nothing replaces the pods by itself."""
     if workload.kind == "Deployment":

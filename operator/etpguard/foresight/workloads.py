@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from etpguard.cluster import Picture
 from etpguard.foresight.changes import Refused, Workload
 from etpguard.foresight.pods import Pods, Seen
+from etpguard.foresight.scale_in import ordinal
 from etpguard.foresight.scheduling import NewPod
 from etpguard.objects.pod_controllers import (
     AUTOSCALER,
@@ -127,8 +128,6 @@ class Workloads:
             case _ if kind == "OnDelete":
                 raise Refused(f"{workload} has the update strategy OnDelete: a rollout replaces no pod by itself")
             case "StatefulSet":
-                from etpguard.foresight.scale_in import ordinal
-
                 partition = (rolling and rolling.partition) or 0
                 replaced = tuple(each for each in pods if ordinal(each.key.name) >= partition)
                 # pkg/controller/statefulset/stateful_set_utils.go getStatefulSetMaxUnavailable

@@ -14,7 +14,7 @@ from etpguard.cli.inside.workloads import workloads
 from etpguard.foresight.absence import Absence, absences, workloads_behind
 from etpguard.foresight.changes import Workload
 from etpguard.foresight.clients import Clients, clients
-from etpguard.foresight.rollout_state import surges
+from etpguard.foresight.workloads import surges
 from etpguard.objects import NODE, SERVICE, Key
 from etpguard.objects.pod_controllers import PodController
 from etpguard.objects.pods import POD
