@@ -117,6 +117,41 @@ def test_nodes_with_an_endpoint_are_named_up_to_five() -> None:
     assert first.endswith("Nodes with an endpoint: n0, n1, n2, n3, n4 and 2 more.")
 
 
+CLUSTER_IP = {"type": "ClusterIP", "ports": [{"name": "http", "port": 80}]}
+VIP = "to which nodes the network sends traffic for 192.0.2.7"
+MASTER = "\nNo API object shows who has an external IP: with keepalived, the node in state MASTER. No known"
+PORTS = "Find out who sends traffic to the node ports of Service default/web"
+
+
+@pytest.mark.parametrize(
+    ("spec", "begins"),
+    [
+        pytest.param({}, f"{PORTS}\nNo known load balancer avoids", id="node ports"),
+        pytest.param({"externalIPs": ["192.0.2.7"]}, f"{PORTS}, and {VIP}{MASTER}", id="and an external IP"),
+        pytest.param(
+            {**CLUSTER_IP, "externalIPs": ["192.0.2.7"]},
+            f"Find out {VIP}{MASTER}",
+            id="no node port, so no word about node ports",
+        ),
+        pytest.param(
+            {"type": "LoadBalancer"},
+            f"{PORTS}\nNo load balancer has given it an address: its EXTERNAL-IP is pending. No known",
+            id="a load balancer that is pending",
+        ),
+        pytest.param(
+            {"type": "LoadBalancer", "externalIPs": ["192.0.2.7"]},
+            f"{PORTS}, and {VIP}{MASTER}",
+            id="a load balancer that is pending beside an external IP: EXTERNAL-IP shows the latter",
+        ),
+    ],
+)
+def test_uncovered_advice_names_the_ways_in_that_the_service_has(spec: dict[str, Any], begins: str) -> None:
+    ports = spec.get("ports", [{"name": "http", "port": 80, "nodePort": 30080}])
+    rest = {name: value for name, value in spec.items() if name != "ports"}
+    first, *_ = advice(service("web", ports, **rest), ON_N1, *NODES)
+    assert first.startswith(begins), first
+
+
 HTTP = {"name": "http", "protocol": "TCP", "port": 8080}
 ADMIN = {"name": "admin", "protocol": "TCP", "port": 9000}
 

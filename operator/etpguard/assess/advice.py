@@ -136,9 +136,20 @@ class Advisor:
         ready = self._picture.nodes.names(port.ready & assessment.nodes)
         several = len({each.port for each in assessment.ports}) > 1
         of_port = f" of port {port.port}" if several else ""
+        by_node_port = any(each.node_port for each in assessment.ports)
+        known = {verdict.consumer.name for verdict in assessment.consumers}
+        external = [address for address in service.spec.external_ips or () if address not in known]
+        what, effect = [], ""
+        if by_node_port:
+            what.append(f"who sends traffic to the node ports of Service {service.key}")
+        if external:
+            what.append(f"to which nodes the network sends traffic for {listed(external, 3)}")
+            effect = "No API object shows who has an external IP: with keepalived, the node in state MASTER. "
+        elif service.type == "LoadBalancer" and not service.load_balancer_ingress:
+            effect = "No load balancer has given it an address: its EXTERNAL-IP is pending. "
         return Advice(
-            f"Find out who sends traffic to the node ports of Service {service.key}",
-            "No known load balancer avoids nodes without an endpoint. "
+            f"Find out {', and '.join(what) or f'who sends traffic to Service {service.key}'}",
+            f"{effect}No known load balancer avoids nodes without an endpoint. "
             f"Nodes with an endpoint{of_port}: {listed(ready, 5) or 'none'}.",
         )
 
