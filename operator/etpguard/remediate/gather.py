@@ -4,19 +4,16 @@ changes nothing but the notes of `DwellHistory`. Pure; the caller gives times.""
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from etpguard.assess import Assessment, Reason
 from etpguard.assess.consumers.metallb import Sharers
 from etpguard.assess.turns import in_full
 from etpguard.cluster import Picture
-from etpguard.objects import NAMESPACE, SERVICE, SERVICE_COVERAGE, AnyKind, Key, Remediation, times
-from etpguard.objects.policies import (
-    CLUSTER_COVERAGE_POLICY,
-    COVERAGE_POLICY,
-    CoveragePolicy,
-)
+from etpguard.objects import NAMESPACE, SERVICE, SERVICE_COVERAGE, AnyKind, Key, Remediation, Service, times
+from etpguard.objects.network_policies import NetworkPolicy
+from etpguard.objects.policies import CLUSTER_COVERAGE_POLICY, COVERAGE_POLICY, CoveragePolicy
 from etpguard.objects.scope import EVERYWHERE, NamespaceScope
 from etpguard.remediate import address_filters, hold_off, reasons
 from etpguard.remediate.dwell import DwellHistory
@@ -32,6 +29,22 @@ from etpguard.remediate.spent import IntentAges
 
 BLIND_SECONDS = 120.0
 """After a longer time without a recent picture each dwell starts again. The start of a watch may take a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Common:
+    """What a round computes once for all Services. `policies` are by uid, `network_policies` by namespace."""
+
+    policies: Mapping[str, CoveragePolicy]
+    network_policies: Mapping[str, Sequence[NetworkPolicy]]
+    sharers: Sharers
+    probes: SharedProbes
+    monotonic: float
+    wall: float
+
+    def since_epoch(self, moment: float | None) -> float | None:
+        """A moment of the history's clock in seconds since the epoch."""
+        return None if moment is None else self.wall - (self.monotonic - moment)
 
 
 class Gatherer:
@@ -72,26 +85,25 @@ class Gatherer:
     ) -> Generator[None, None, Round]:
         """As `gather`, with a yield after each Service and each policy, so that the caller can let others
         run."""
-        picture = self._picture
         policies = self._policies()
-        by_uid = {policy.uid: policy for policy in policies}
-        # A kind that cannot be read looks like one without objects: as if every policy had been deleted.
-        for kind in (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, SERVICE_COVERAGE):
-            if reason := picture.unread.get(kind):
-                blind = blind or reasons.NOT_READABLE.because(reason)
         remediations = dict(self._memory.remediations())
-        blind = blind or self._absence(remediations)
+        blind = blind or self._unread() or self._absence(remediations)
         self._note_blindness(blind is not None, monotonic)
         self._ages.begin(term, wall)
-        index = PolicyIndex(policies, namespace_labels(picture))
-        by_address = address_filters.by_namespace(picture)
-        sharers = Sharers(picture)
-        probes = SharedProbes(self._every_assessment.values() if policies else ())
+        index = PolicyIndex(policies, namespace_labels(self._picture))
+        common = _Common(
+            {policy.uid: policy for policy in policies},
+            address_filters.by_namespace(self._picture),
+            Sharers(self._picture),
+            SharedProbes(self._every_assessment.values() if policies else ()),
+            monotonic,
+            wall,
+        )
         cases: dict[Key, Case] = {}
         matched: dict[str, list[Key]] = defaultdict(list)
         everyone = {*self._assessments, *remediations} if policies else remediations.keys()
         for key in sorted(everyone):
-            service = picture.get(SERVICE, key)
+            service = self._picture.get(SERVICE, key)
             if service is None or not self._scope.includes(key.namespace):
                 continue
             assessment, remediation = self._assessments.get(key), remediations.get(key)
@@ -101,42 +113,50 @@ class Gatherer:
                 for policy in selecting:
                     matched[policy.uid].append(key)
             rules = index.governing(selecting)
-            if not selecting and remediation is None:
-                continue
-            since = self._history.observe(key, assessment, rules, monotonic)
-            ref = remediation.policy if remediation else None
-            tried = assessment is not None and self._history.was_tried(service.uid, trial(assessment, rules))
-            asked = probes.of(service)
-            case = Case(
-                service=service,
-                assessment=assessment,
-                governing=rules,
-                remediation=remediation,
-                recorded_policy=by_uid.get(ref.uid) if ref else None,
-                in_need_since=None if since.in_need is None else wall - (monotonic - since.in_need),
-                covered_since=None if since.covered is None else wall - (monotonic - since.covered),
-                dry_run_done=tried,
-                namespace_terminating=self._terminating(key.namespace),
-                namespace_unread=NAMESPACE in picture.unread,
-                record_unreadable=self._unreadable(key),
-                behind=self._memory.behind(service),
-                owner=owner(service),
-                probed_by=asked.same_namespace,
-                probed_from_elsewhere=asked.elsewhere,
-                shares_address_with=sharers.of(service),
-                # No check asks for it before the Service needs remediation.
-                network_policy=address_filters.refusal(
-                    picture, service, by_address.get(key.namespace, ()), self._other_policies
-                )
-                if since.in_need is not None
-                else "",
-                former_reverts=self._memory.former_reverts(key),
-            )
-            cases[key] = self._orphaned(refreshed(case, remediation), blind is not None, monotonic, wall)
+            if selecting or remediation is not None:
+                case = self._case(service, assessment, rules, remediation, common)
+                cases[key] = self._orphaned(refreshed(case, remediation), blind is not None, common)
         self._history.forget(cases, monotonic)
-        made = yield from self._ledger.steps(cases, by_uid, matched, monotonic, wall)
+        made = yield from self._ledger.steps(cases, common.policies, matched, monotonic, wall)
         ledger = replace(made, blind=blind, term=term)
         return Round(cases, ledger, policies, {uid: tuple(keys) for uid, keys in matched.items()})
+
+    def _case(
+        self,
+        service: Service,
+        assessment: Assessment | None,
+        rules: Governing | None,
+        remediation: Remediation | None,
+        common: _Common,
+    ) -> Case:
+        key = service.key
+        since = self._history.observe(key, assessment, rules, common.monotonic)
+        recorded = remediation.policy if remediation else None
+        asked = common.probes.of(service)
+        network_policy = ""
+        if since.in_need is not None:  # no check asks for it before the Service needs remediation
+            here = common.network_policies.get(key.namespace, ())
+            network_policy = address_filters.refusal(self._picture, service, here, self._other_policies)
+        return Case(
+            service=service,
+            assessment=assessment,
+            governing=rules,
+            remediation=remediation,
+            recorded_policy=common.policies.get(recorded.uid) if recorded else None,
+            in_need_since=common.since_epoch(since.in_need),
+            covered_since=common.since_epoch(since.covered),
+            dry_run_done=assessment is not None and self._history.was_tried(service.uid, trial(assessment, rules)),
+            namespace_terminating=self._terminating(key.namespace),
+            namespace_unread=NAMESPACE in self._picture.unread,
+            record_unreadable=self._unreadable(key),
+            behind=self._memory.behind(service),
+            owner=owner(service),
+            probed_by=asked.same_namespace,
+            probed_from_elsewhere=asked.elsewhere,
+            shares_address_with=common.sharers.of(service),
+            network_policy=network_policy,
+            former_reverts=self._memory.former_reverts(key),
+        )
 
     def note(self, changed: Mapping[Key, Assessment | None]) -> None:
         """Take in Services that changed between two rounds. One that does not need remediation even for a moment
@@ -179,22 +199,27 @@ class Gatherer:
         service = self._picture.get(SERVICE, key)
         return governing(service, self._policies(), namespace_labels(self._picture)) if service else None
 
+    def _unread(self) -> Reason | None:
+        """Why a kind that cannot be read means that nothing can be decided: it looks like one without objects, as
+        if every policy or every record had been deleted."""
+        for kind in (COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY, SERVICE_COVERAGE):
+            if reason := self._picture.unread.get(kind):
+                return reasons.NOT_READABLE.because(reason)
+        return None
+
     def _absence(self, remediations: Mapping[Key, Remediation]) -> Reason | None:
-        """Why an absent kind means that nothing can be decided: it looks like a kind without objects, as if every
-        policy or every record had been deleted."""
+        """The same of a kind that is absent."""
         in_force = any(record.in_force_for(record.service_uid) for record in remediations.values())
         for kind in (SERVICE_COVERAGE, COVERAGE_POLICY, CLUSTER_COVERAGE_POLICY):
             if (kind == SERVICE_COVERAGE or in_force) and not self._served(kind):
                 return reasons.NOT_READABLE.because(f"{kind.resource} is not served")
         return None
 
-    def _orphaned(self, case: Case, blind: bool, monotonic: float, wall: float) -> Case:
+    def _orphaned(self, case: Case, blind: bool, common: _Common) -> Case:
         # A picture that is not complete does not show that a policy is gone.
         orphaned = case.remediation is not None and case.orphaned and not blind
-        since = self._history.orphaned(case.service.key, orphaned, monotonic)
-        if since is None:
-            return case
-        return replace(case, orphaned_until=wall - (monotonic - since) + self._orphaned_seconds)
+        since = common.since_epoch(self._history.orphaned(case.service.key, orphaned, common.monotonic))
+        return case if since is None else replace(case, orphaned_until=since + self._orphaned_seconds)
 
     def _unreadable(self, key: Key) -> bool:
         report = self._picture.get(SERVICE_COVERAGE, key)
