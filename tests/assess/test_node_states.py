@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from etpguard.assess.node_states import external_ports, ip_families, policy_applies, proxied
+from etpguard.assess.node_states import (
+    Client,
+    PortState,
+    client_of,
+    external_ports,
+    ip_families,
+    policy_applies,
+    proxied,
+)
 from etpguard.cluster import NodeTable
 from etpguard.objects import EndpointSlice
 from tests.assess.build import endpoint, endpoint_slice, service
@@ -253,3 +261,11 @@ def test_nodes_of_endpoints_by_condition(one: Json, placed: list[str], addressed
     for ports in ([HTTP], [{**HTTP, "name": "other"}]):
         found = service_states(service(), [endpoint_slice([one], ports)], table)
         assert (table.names(found.placed), table.names(found.addressed)) == (placed, addressed)
+
+
+def test_a_port_without_endpoints_does_not_change_what_clients_of_the_others_meet() -> None:
+    """They time out on the second node; that the other port is refused there is not the fault of the policy."""
+    dropped = PortState("http", 80, "TCP", "IPv4", 30080, ready=0b01, terminating=0, usable=True, silent=-1)
+    rejected = PortState("idle", 81, "TCP", "IPv4", 30081, ready=0, terminating=0, usable=False)
+    assert client_of([dropped, rejected], 0b10) is Client.TIMEOUT
+    assert client_of([rejected], 0b10) is None

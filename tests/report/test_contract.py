@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 from msgspec.structs import replace
 
 from etpguard.assess import Assessment, Outcome, PortState
@@ -160,3 +161,26 @@ def test_nodes_that_are_no_more_are_not_counted() -> None:
     )
     (port,) = service_report(assessment, table, [])["ports"]
     assert port["counts"] == {"ready": 1, "terminating": 2, "dropped": 0, "rejected": 0}
+
+
+@pytest.mark.parametrize(
+    "differs",
+    [
+        {"ready": 0b011},
+        {"terminating": 0b010},
+        {"usable": False},
+        {"unusable": 0b100},
+        {"silent": 0b010},
+        {"unanswered": 0b100},
+    ],
+    ids=lambda differs: next(iter(differs)),
+)
+def test_each_port_lists_its_own_nodes(differs: Json) -> None:
+    """Ports with the same nodes share their lists."""
+    table = table_of(3)
+    first = PortState("a", 1, "TCP", "IPv4", 30001, ready=0b001, terminating=0, usable=True)
+    ports = (first, replace(first, port="b", **differs), replace(first, port="c", **differs))
+    together = service_report(replace(big(1, 0, table), ports=ports), table, [])["ports"]
+    alone = [service_report(replace(big(1, 0, table), ports=(port,)), table, [])["ports"][0] for port in ports]
+    assert together == alone
+    assert together[0] | {"port": "b"} != together[1]

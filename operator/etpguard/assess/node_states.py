@@ -188,7 +188,7 @@ class PortState(Struct, frozen=True):
 
 def client_of(ports: Iterable[PortState], nodes: int) -> Client | None:
     """What a client of any of these ports meets on `nodes`; None if all of them forward."""
-    met = {client for port in ports if (client := port.client(nodes & port.dropped(nodes)))}
+    met = {client for port in ports if (client := port.client(port.dropped(nodes)))}
     if len(met) < 2:
         return next(iter(met), None)
     return Client.NOT_KNOWN if Client.NOT_KNOWN in met else Client.MIXED
