@@ -183,6 +183,20 @@ def test_services_of_one_name_in_two_clusters_are_two() -> None:
     assert [labels for labels in by if "service" in labels and "cluster" not in labels] == []
 
 
+def test_the_example_for_the_pager_makes_one_incident_for_each_service() -> None:
+    """Alertmanager at 0282264e, notify/pagerduty/pagerduty.go: DedupKey is the hash of the key of the group.
+    A route without `group_by` puts all its alerts into one group: dispatch/route.go."""
+    page = (ROOT / "docs" / "paging.md").read_text()
+    (example,) = (text for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL) if "receivers:" in text)
+    route = yaml.safe_load(example)["route"]
+    (pager,) = (each for each in route["routes"] if each["receiver"] == "pager")
+    assert pager["matchers"] == [f'alertname="{ALERT}"']
+    (alert,) = (each for each in alerts(RULES) if each["alert"] == ALERT)
+    one = re.match(r"max by \(([^)]*)\)", alert["expr"])
+    assert one is not None
+    assert set(pager["group_by"]) == {"alertname", *one[1].split(", ")}
+
+
 def test_the_dashboard_has_a_query_in_every_panel() -> None:
     board = json.loads(dashboard.as_json())
     assert board["uid"] == "etpguard"
