@@ -300,3 +300,12 @@ def test_the_end_of_a_pod_behind_a_check_of_the_traffic_port(workload: str) -> N
 def test_without_pods_the_end_of_a_pod_is_not_known() -> None:
     assert "no Pod of it was read" in explained(lambda by_kind: None, "--hand-off")
     assert "When the last pod" not in explained(lambda by_kind: None)
+
+
+def test_of_a_consumer_without_a_rule_no_source_is_claimed() -> None:
+    def another_class(by_kind: dict[str, Json]) -> None:
+        by_kind["IngressClass"]["spec"]["controller"] = "example.com/ours"
+
+    out = explained(another_class)
+    assert "Unknown: ControllerNotModelled: how example.com/ours reaches the Service is not known" in out
+    assert "how this is known" not in out

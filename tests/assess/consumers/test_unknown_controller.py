@@ -147,9 +147,24 @@ def test_the_reason_names_an_unreadable_ingress_class(class_name: str | None, ex
     assert made.consumer().reason.detail == expected
 
 
-def test_advice_says_what_to_find_out() -> None:
-    advice = world(service(loadBalancerClass="example.com/lb"), endpoints("a"), *nodes("")).advice()
-    assert "Find out to which nodes example.com/lb sends" in advice[0]
+@pytest.mark.parametrize(
+    ("objects", "sender"),
+    [
+        pytest.param([service(loadBalancerClass="example.com/lb")], "example.com/lb", id="a class"),
+        pytest.param([service()], "the load balancer", id="a load balancer that no object names"),
+        pytest.param(
+            [NODE_PORT, ingress(class_name="own"), ingress_class("own", "example.com/ours")],
+            "example.com/ours",
+            id="the controller of an IngressClass",
+        ),
+        pytest.param(
+            [NODE_PORT, ingress()], "the controller of the Ingress", id="a controller that no object names"
+        ),
+    ],
+)
+def test_advice_says_what_to_find_out(objects: list[Json], sender: str) -> None:
+    advice = world(*objects, endpoints("a"), *nodes("")).advice()
+    assert f"Find out to which nodes {sender} sends" in advice[0]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,9 @@ GCE_CLASSES = frozenset({"gce", "gce-internal", "gce-regional-external"})
 
 AWS_LBC = "ingress.k8s.aws/alb"
 
+NO_CONTROLLER = "(none)"
+"""The controller of an Ingress that names none."""
+
 AKO = "ako.vmware.com/avi-lb"
 """The controller of IngressClasses, and the loadBalancerClass, of the Avi Kubernetes Operator."""
 
@@ -116,7 +119,7 @@ class IngressBackend(NamedTuple):
             kind="Ingress",
             namespace=self.ingress.key.namespace,
             name=self.ingress.key.name,
-            controller=controller or self.handler.controller or self.handler.class_name or "(none)",
+            controller=controller or self.handler.controller or self.handler.class_name or NO_CONTROLLER,
             target_type=target_type,
             port=self.port,
             targets=targets,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
-from etpguard.assess.consumers.ingresses import AWS_LBC, Handler, backends
+from etpguard.assess.consumers.ingresses import AWS_LBC, NO_CONTROLLER, Handler, backends
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import (
     CLOUDS,
@@ -20,9 +20,11 @@ from etpguard.assess.consumers.targets import PossibleNodes
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Outcome, Reason
-from etpguard.objects import Node, Service
+from etpguard.objects import INGRESS, Node, Service
 
 _AWS_LBC_CLASS = "service.k8s.aws/nlb"
+_NAMELESS = "(unknown)"
+"""The controller of a load balancer that no object names."""
 
 
 class UnknownController(BaseFamily):
@@ -47,15 +49,18 @@ class UnknownController(BaseFamily):
             targets = PossibleNodes(EVERY_NODE, _of_ingress(backend.handler), fewest=SOME_NODES)
             yield backend.consumer(backend.unless_missing(targets, EVERY_NODE), target_type="")
         if service.type == "LoadBalancer" and (why := _of_balancer(service, view)):
-            controller = service.spec.load_balancer_class or "(unknown)"
+            controller = service.spec.load_balancer_class or _NAMELESS
             targets = PossibleNodes(EVERY_NODE, why, fewest=SOME_NODES)
             yield from Balancer(service, controller, "", "").consumers(targets)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         if verdict.outcome is not Outcome.Unknown or verdict.reason.code == "NoAddress":
             return
+        consumer = verdict.consumer
+        nameless = "the controller of the Ingress" if consumer.kind == INGRESS.name else "the load balancer"
+        sender = nameless if consumer.controller in (NO_CONTROLLER, _NAMELESS) else consumer.controller
         yield Advice(
-            f"Find out to which nodes {verdict.consumer.controller} sends",
+            f"Find out to which nodes {sender} sends",
             "Also find out whether its health check uses the node port or the healthCheckNodePort. If it uses "
             "neither, requests that reach the uncovered nodes are lost.",
         )

@@ -12,6 +12,9 @@ from etpguard.objects.text import listed
 if TYPE_CHECKING:
     from etpguard.assess import Assessment
 
+_NO_RULE = ("ControllerNotModelled", "ControllerNotKnown", "LoadBalancerNotRecognised", "SeveralControllers")
+"""The codes of reasons that say that how a consumer works is not known."""
+
 
 def lines(assessed: Assessed, assessment: Assessment, max_nodes: int, *, remediated: bool) -> Iterable[str]:
     """A paragraph for each consumer. For a remediated Service, `assessment` is the one under Local."""
@@ -53,7 +56,8 @@ def lines(assessed: Assessed, assessment: Assessment, max_nodes: int, *, remedia
             yield from (f"    {line}" for line in resilience_lines(resilience, table, max_nodes))
         if consumer.source:
             yield f"    note: {consumer.source}"
-        yield f"    how this is known: {evidence_in_words(consumer.evidence)}"
+        if verdict.reason.code not in _NO_RULE:
+            yield f"    how this is known: {evidence_in_words(consumer.evidence)}"
         yield from (f"    assumed: {text}" for text in consumer.assumptions)
         if not remediated and (shown := aws_console.shown(verdict)):
             yield f"    the AWS console shows: {shown}"
