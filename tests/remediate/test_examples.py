@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from devcluster import Cluster
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Sources, assess
 from etpguard.cli.policy_preview import explain, read
+from etpguard.objects.policies import CoveragePolicy
+from etpguard.remediate import hold_off
+from etpguard.remediate.decide import Action, decide
+from etpguard.remediate.facts import Case
+from tests.remediate.given import NOW, case, ledger, policy, record, standing
 from tests.remediate.stage import Scene, operator
 
 ROOT = Path(__file__).parents[2]
@@ -32,6 +40,7 @@ def would(policy: str, state: str) -> list[tuple[str, str]]:
         pytest.param("nginx-alb", SEED, [("SetCluster", "Due")], id="the case as Helm installs it"),
         pytest.param("nginx-alb", "blackhole", [], id="no other Service"),
         pytest.param("blackholes-only", SEED, [], id="not what nobody labelled"),
+        pytest.param("stop-all", SEED, [("None", "Suspended")], id="nothing, and says why"),
         pytest.param("dry-run-for-all", SEED, [("DryRun", "DryRun")], id="a dry run of the case"),
         pytest.param("dry-run-for-all", "blackhole", [("DryRun", "DryRun")], id="and of a Blackhole"),
         pytest.param(
@@ -41,6 +50,51 @@ def would(policy: str, state: str) -> list[tuple[str, str]]:
 )
 def test_what_they_would_do(policy: str, state: str, expected: list[tuple[str, str]]) -> None:
     assert would(policy, state) == expected
+
+
+def stop_all() -> CoveragePolicy:
+    (stop,) = read([str(POLICIES / "stop-all.yaml")], "")
+    return msgspec.structs.replace(stop, metadata=msgspec.structs.replace(stop.metadata, uid="uid-stop"))
+
+
+WHEN_COVERED = policy(rollback={"mode": "WhenCovered"})
+
+
+@pytest.mark.parametrize(
+    ("make", "without", "beside"),
+    [
+        pytest.param(case, (Action.APPLY, "Due"), (Action.NONE, "Suspended"), id="a remediation that is due"),
+        pytest.param(
+            partial(standing, covered_since=NOW - 1800),
+            (Action.ROLL_BACK, "Covered"),
+            (Action.NONE, "Suspended"),
+            id="a rollback for coverage that is due",
+        ),
+        pytest.param(
+            partial(case, remediation=record("RolledBackByUser", held_for=hold_off.recorded([WHEN_COVERED]))),
+            (Action.NONE, "RolledBackByUser"),
+            (Action.NONE, "Suspended"),
+            id="a person's rollback holds as before once the stop is over",
+        ),
+    ],
+)
+def test_stop_all_stops_both_directions_and_changes_nothing_for_later(
+    make: Callable[..., Case], without: tuple[Action, str], beside: tuple[Action, str]
+) -> None:
+    for policies, expected in (([WHEN_COVERED], without), ([WHEN_COVERED, stop_all()], beside)):
+        decision = decide(make(*policies), ledger(), NOW)
+        assert (decision.action, decision.reason.code) == expected
+
+
+def test_stop_all_lets_people_roll_back() -> None:
+    asking = policy(rollbackRequests=["web"])
+    assert decide(standing(asking, stop_all()), ledger(), NOW).action is Action.ROLL_BACK
+
+
+def test_stop_all_stops_what_the_deletion_of_the_last_policy_would_take_back() -> None:
+    orphan = partial(standing, recorded_policy=None, remediation=record(on_delete="Revert"))
+    assert decide(orphan(policy(mode="DryRun")), ledger(), NOW).action is Action.ROLL_BACK
+    assert decide(orphan(policy(mode="DryRun"), stop_all()), ledger(), NOW).reason.code == "Suspended"
 
 
 @pytest.mark.parametrize(

@@ -202,9 +202,9 @@ TOO_MANY_ROLLBACKS = RemediationReason(
     "TooManyRollbacks",
     f"many rollbacks became due at once, so etpguard waits for {TriggerIf().storm_cooldown_seconds // 60} min "
     "before the first",
-    "Find out why: policies were deleted, or nodes became covered. To stop the rollbacks at once, scale the "
-    "operator to 0. Or, if nodes became covered, set `suspend: true` in the policies. If policies were deleted, "
-    "create them again in mode `Enforce`. `rollbackRequests` and `etpguard rollback` do not wait",
+    "Find out why: policies were deleted, or nodes became covered. To stop the rollbacks at once, apply "
+    "`examples/policies/stop-all.yaml`. If policies were deleted, create them again in mode `Enforce`. "
+    "`rollbackRequests` and `etpguard rollback` do not wait",
 )
 ROLLBACKS_LIMITED = RemediationReason(
     "RollbacksLimited",
