@@ -106,7 +106,7 @@ def test_a_cloud_may_keep_the_node_that_the_cluster_autoscaler_taints() -> None:
     nodes = [{**each, "spec": {"providerID": f"openstack:///{each['metadata']['name']}"}} for each in NODES]
     objects = [*nodes, balanced, endpoints(pods), *pods, *deployment(3)]
     found = forecast(objects, Drain(("a",), by=By.CLUSTER_AUTOSCALER))
-    assert seen(found) == "Covered | Blackhole .. Covered | Covered .. Covered"
+    assert seen(found) == "Covered | Blackhole .. Unknown | Covered .. Covered"
     by_karpenter = forecast(objects, Drain(("a",), by=By.KARPENTER))
     assert seen(by_karpenter) == "Covered | Covered .. Covered | Covered .. Covered"
 

@@ -34,6 +34,7 @@ from etpguard.assess.unreadable_nodes import UnreadableNodes
 from etpguard.assess.verdict_rules import (
     agreed,
     as_far_as_known,
+    before_leaving,
     covered_but_never_healthy,
     frontend,
     no_endpoints,
@@ -71,6 +72,15 @@ _LABELLED_FALSE = Reason(
 """v0.34.0 controllers/service/controller.go nodeIncludedPredicate; kubernetes issue 132016."""
 
 
+_LAST_SYNC = Reason(
+    "LastSyncNotKnown",
+    "some nodes are being deleted, or the cluster autoscaler is about to delete them. The controller takes such "
+    "nodes out only when something else makes it look, so they may still get traffic. Look at the targets of the "
+    "load balancer",
+)
+"""k8s.io/cloud-provider v0.37.2 controllers/service/controller.go shouldSyncUpdatedNode."""
+
+
 class ConsumerJudge:
     """Computes the outcome of consumers. It reads the picture, the eligible nodes and the node states at the time
     of each call."""
@@ -99,7 +109,19 @@ class ConsumerJudge:
             return ConsumerVerdict(consumer, Outcome.Unknown, targets.reason)
         if blind:
             return ConsumerVerdict(consumer, Outcome.Unknown, blind, self._nodes_of(targets.rule))
-        rule, eligible = self._eligible_by(targets.rule, states, consumer)
+        found = self._by_rule(states, consumer, targets.rule)
+        if isinstance(targets, UnknownOutcome):
+            return replace(found, outcome=Outcome.Unknown, reason=targets.reason)
+        if not targets.rule.as_of_last_sync or not self._eligible.leaving or found.outcome is Outcome.Unknown:
+            return found
+        before = before_leaving(targets)
+        other = self._by_rule(states, replace(consumer, targets=before), before.rule)
+        both = agreed(found, other.outcome, Otherwise(before.rule, _LAST_SYNC))
+        return replace(both, coverage=found.coverage + other.coverage)
+
+    def _by_rule(self, states: ServiceStates, consumer: Consumer, of_targets: NodeRule) -> ConsumerVerdict:
+        targets = consumer.targets
+        rule, eligible = self._eligible_by(of_targets, states, consumer)
         verdicts = [
             self._verdict_of_family(states, consumer, rule, state, eligible)
             for family in consumer.families
@@ -116,7 +138,7 @@ class ConsumerJudge:
             return self._of_node_targets(worst, targets, rule, eligible, states)
         if isinstance(targets, PossibleNodes):
             return self._of_possible_nodes(worst, targets, rule, states)
-        return replace(worst, outcome=Outcome.Unknown, reason=targets.reason)
+        return worst
 
     def _eligible_by(self, rule: NodeRule, states: ServiceStates, consumer: Consumer) -> tuple[NodeRule, int]:
         """The nodes to which the consumer sends, and the rule that holds for them."""
@@ -149,7 +171,7 @@ class ConsumerJudge:
             return known
         instead = replace(targets, rule=otherwise.rule, otherwise=None)
         keeps = () if otherwise.to_node_ports else consumer.keeps_address
-        other = self.verdict(states, replace(consumer, targets=instead, keeps_address=keeps), None)
+        other = self._by_rule(states, replace(consumer, targets=instead, keeps_address=keeps), instead.rule)
         both = agreed(known, other.outcome, otherwise)
         return replace(both, coverage=known.coverage + other.coverage)
 
@@ -299,7 +321,7 @@ def _without_port(states: ServiceStates, consumer: Consumer, eligible: int) -> C
     targets = consumer.targets
     if isinstance(targets, NodeTargets) and targets.no_target and not eligible:
         return ConsumerVerdict(consumer, Outcome.NoTargets, targets.no_target)
-    if isinstance(targets, UnknownOutcome) or (isinstance(targets, PossibleNodes) and not states.ports):
+    if isinstance(targets, PossibleNodes) and not states.ports:
         return ConsumerVerdict(consumer, Outcome.Unknown, targets.reason, eligible)
     served = " and ".join(consumer.families)
     reason = Reason("PortNotServed", f"the Service has no {served} port {consumer.port!r} on its nodes")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from etpguard.assess.go_booleans import BOOLEANS
-from etpguard.assess.node_rule import EXCLUDE_LABEL, NodeRule, Readiness
+from etpguard.assess.node_rule import EXCLUDE_LABEL, NodeRule, Readiness, is_leaving
 from etpguard.assess.resilience import MAX_ZONES, Zones
 from etpguard.cluster import NodeTable
 from etpguard.objects import Node
@@ -39,6 +39,7 @@ class EligibleNodes:
         self._edge = 0
         self._renamed = 0
         self._labelled_false = 0
+        self._leaving = 0
         self._zones: dict[str, int] = {}
         self._zone_of: dict[str, str] = {}
         self._shown_zones: Zones | None = None
@@ -69,6 +70,11 @@ class EligibleNodes:
         return self._labelled_false
 
     @property
+    def leaving(self) -> int:
+        """Nodes that are being deleted or that the cluster autoscaler is about to delete."""
+        return self._leaving
+
+    @property
     def renamed(self) -> int:
         """Nodes with a hostname that is not their name; see `Node.other_hostname`."""
         return self._renamed
@@ -96,7 +102,8 @@ class EligibleNodes:
         self._zones.clear()
         self._zone_of.clear()
         self._shown_zones = None
-        self._ready = self._unknown = self._windows = self._edge = self._renamed = self._labelled_false = 0
+        self._ready = self._unknown = self._windows = self._edge = self._renamed = 0
+        self._labelled_false = self._leaving = 0
         self._drop_rules()
         for node in nodes:
             self.update(node.metadata.name, node)
@@ -116,6 +123,7 @@ class EligibleNodes:
         self._renamed = _set(self._renamed, bit, node is not None and bool(node.other_hostname))
         false = node is not None and BOOLEANS.get(node.labels.get(EXCLUDE_LABEL, "")) is False
         self._labelled_false = _set(self._labelled_false, bit, false)
+        self._leaving = _set(self._leaving, bit, node is not None and is_leaving(node))
         moved = dropped or before != self._kinds()
         moved |= self._move_zone(name, bit, node)
         for rule in self._selected:
@@ -136,6 +144,7 @@ class EligibleNodes:
             self._edge,
             self._renamed,
             self._labelled_false,
+            self._leaving,
         )
 
     def _drop_if_many(self) -> bool:

@@ -6,6 +6,7 @@ import re
 from enum import Enum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.objects import IPFamily, Node, Requirement
@@ -18,6 +19,11 @@ VIRTUAL_NODE_LABEL = "node-role.kubernetes.io/virtual-node"
 Nodes with Managed Nodes"."""
 AUTOSCALER_TAINT = "ToBeDeletedByClusterAutoscaler"
 CONTROL_PLANE_TAINTS = frozenset({"node-role.kubernetes.io/master", "node-role.kubernetes.io/control-plane"})
+
+
+def is_leaving(node: Node) -> bool:
+    """Whether the Node is being deleted, or the cluster autoscaler is about to delete it."""
+    return node.deleting or any(taint.key == AUTOSCALER_TAINT for taint in node.taints)
 
 
 def barring(node: Node) -> list[Taint]:
@@ -90,6 +96,9 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
     exclude_label_by_presence: bool = False
     """Whether that label excludes a node whatever its value is."""
     skip_deleting: bool = False
+    as_of_last_sync: bool = False
+    """Whether the consumer heeds the deletion and the taint only when something else makes it look, so that a node
+    with one of them may still get traffic."""
     provider_id: str = ""
     """A pattern that the providerID of every eligible node must match; one that does not blocks the registration
     of all."""
@@ -117,6 +126,13 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
     external_first: bool = False
     """With `follows_endpoints`: whether, if one of these nodes has an address of the type ExternalIP in a family
     of the consumer, only such nodes are used."""
+
+    @property
+    def before_leaving(self) -> NodeRule:
+        """The rule as it was before nodes began to leave."""
+        if not self.as_of_last_sync:
+            return self
+        return replace(self, taints=(), skip_deleting=False, as_of_last_sync=False)
 
     def selects(self, node: Node) -> bool:
         """Whether the node passes everything but readiness and providerID."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
-from etpguard.assess.consumers.targets import NodeTargets, NoneHealthy, Otherwise, PodTargets
+from etpguard.assess.consumers.targets import NodeTargets, NoneHealthy, Otherwise, PodTargets, PossibleNodes
 from etpguard.assess.node_states import Frontend, PortState
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY, Outcome, Reason, Verdict
 from etpguard.assess.probe import HealthCheckNodePort, NotModelled, PassesNowhere
@@ -91,6 +91,13 @@ def as_far_as_known(verdict: ConsumerVerdict, targets: NodeTargets) -> ConsumerV
     if targets.other_targets:
         return replace(verdict, outcome=Outcome.Unknown, reason=targets.other_targets)
     return verdict
+
+
+def before_leaving(targets: NodeTargets | PossibleNodes) -> NodeTargets | PossibleNodes:
+    """The targets as they were before nodes began to leave."""
+    if isinstance(targets, NodeTargets) and (otherwise := targets.otherwise):
+        targets = replace(targets, otherwise=replace(otherwise, rule=otherwise.rule.before_leaving))
+    return replace(targets, rule=targets.rule.before_leaving)
 
 
 def agreed(verdict: ConsumerVerdict, other: Outcome, otherwise: Otherwise) -> ConsumerVerdict:

@@ -92,7 +92,10 @@ _COMMON = (
 """azure.go:851: the exclude label excludes by its presence, whatever its value."""
 
 AZURE_NODES = NodeRule(
-    requirements=(*_COMMON, *_CONTROL_PLANE, _RESOURCE_GROUP), readiness=Readiness.IGNORED, skip_deleting=True
+    requirements=(*_COMMON, *_CONTROL_PLANE, _RESOURCE_GROUP),
+    readiness=Readiness.IGNORED,
+    skip_deleting=True,
+    as_of_last_sync=True,
 )
 """The nodes of a Standard load balancer, or of a pool of addresses."""
 _BASIC = replace(AZURE_NODES, requirements=_COMMON)

@@ -24,10 +24,13 @@ from etpguard.objects.calico import BGP_CONFIGURATION
 from etpguard.objects.cilium import CILIUM_BGP_ADVERTISEMENT, CILIUM_L2_ANNOUNCEMENT_POLICY
 from etpguard.objects.metallb import IP_ADDRESS_POOL
 
-CLOUD_NODES = NodeRule(readiness=Readiness.IGNORED, exclude_label_as_bool=True, skip_deleting=True)
+CLOUD_NODES = NodeRule(
+    readiness=Readiness.IGNORED, exclude_label_as_bool=True, skip_deleting=True, as_of_last_sync=True
+)
 """k8s.io/cloud-provider v0.37.2 controllers/service/controller.go:1001-1048 stableNodeSetPredicates: not being
 deleted, the exclude label absent or parsed as false, no autoscaler taint. Readiness, cordons and roles do not
-matter."""
+matter. Only a change of the label or of the providerID, a new Node, one that is gone and a change of the Service
+make it look: shouldSyncUpdatedNode."""
 
 OLDER_CLOUD_NODES = replace(CLOUD_NODES, exclude_label_as_bool=False, exclude_label_by_presence=True)
 """The same before v0.34.0, where controller.go nodeIncludedPredicate does not read the value of the label. The

@@ -105,6 +105,51 @@ def test_the_label_with_the_value_false_comes_and_goes() -> None:
     assert made.consumer().outcome.name == "TargetsUnhealthy"
 
 
+NO_MARK: Json = {}
+DELETED: Json = {"deleting": True}
+LEAVING: Json = {"taints": [("ToBeDeletedByClusterAutoscaler", "NoSchedule")]}
+
+
+@pytest.mark.parametrize(
+    ("hosting", "leaving", "mark", "expected"),
+    [
+        pytest.param("a", "a", LEAVING, ("Unknown", "LastSyncNotKnown"), id="the only node with an endpoint"),
+        pytest.param("a", "a", DELETED, ("Unknown", "LastSyncNotKnown"), id="the same, deleted"),
+        pytest.param("ab", "c", LEAVING, ("Covered", "Covered"), id="a node without an endpoint"),
+        pytest.param("abc", "a", LEAVING, ("Covered", "Covered"), id="one of several with an endpoint"),
+        pytest.param("z", "a", LEAVING, ("Outage", "Outage"), id="no node has an endpoint"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["hcloud", "azure", "upcloud"])
+def test_nodes_about_to_leave_stay_targets_until_the_next_sync(
+    scheme: str, hosting: str, leaving: str, mark: Json, expected: tuple[str, str]
+) -> None:
+    """controller.go shouldSyncUpdatedNode: neither the taint nor the deletion makes the controller look."""
+    members = [node(name, f"{scheme}://{name}", **(mark if name in leaving else {})) for name in "abc"]
+    assert seen(service(), endpoints(*hosting), *members)[:2] == expected
+
+
+def test_the_marks_of_nodes_about_to_leave_come_and_go() -> None:
+    made = world(service(), endpoints("a"), *nodes("hcloud"))
+    for mark, outcome in ((LEAVING, "Unknown"), (NO_MARK, "TargetsUnhealthy"), (DELETED, "Unknown")):
+        made.put(node("a", "hcloud://a", **mark))
+        assert made.consumer().outcome.name == outcome
+
+
+def test_a_deleted_node_that_the_check_does_not_see_may_still_lose_traffic() -> None:
+    annotations = {"loadbalancer.openstack.org/enable-health-monitor": "false"}
+    leaving = node("c", "openstack://c", **LEAVING)
+    subject = service(annotations=annotations)
+    assert seen(subject, endpoints("a", "b"), *nodes("openstack", "a", "b"), leaving).reason == "LastSyncNotKnown"
+
+
+def test_where_all_nodes_must_be_covered_those_about_to_leave_count() -> None:
+    """The targets of STACKIT are some of the cloud nodes."""
+    leaving = node("c", "stackit://c", **LEAVING)
+    assert seen(service(), endpoints("a", "b"), *nodes("stackit", "a", "b"), leaving).outcome == "Unknown"
+    assert seen(service(), endpoints("a", "b", "c"), *nodes("stackit", "a", "b"), leaving).outcome == "Covered"
+
+
 MARKS = {
     "upcloud": ("upcloud", {"service.beta.kubernetes.io/upcloud-load-balancer-x": ""}, "0.31.10"),
     "cloudscale": ("cloudscale", {"k8s.cloudscale.ch/loadbalancer-name": "x"}, "0.29.0"),
