@@ -181,11 +181,25 @@ def test_max_nodes_bounds_the_nodes_of_a_state() -> None:
     [
         pytest.param("other/nginx-nginx-ingress-controller", f"; there is {NAME}", id="in another namespace"),
         pytest.param("default/nginx-nginx-ingress-controler", f"; did you mean {NAME}?", id="misspelt"),
+        pytest.param("nginx-nginx-ingress-controller.default", f"; there is {NAME}", id="as in DNS"),
+        pytest.param("nginx-nginx-ingress-controller.default.svc", f"; there is {NAME}", id="as in DNS, longer"),
         pytest.param("a/b", "no Service a/b in ", id="nothing like it"),
     ],
 )
 def test_a_service_that_is_not_there(name: str, hint: str) -> None:
     assert hint in failed(etpguard("explain", name, "-f", SEED))
+
+
+@pytest.mark.parametrize("prefix", ["svc/", "service/", "services/", "default/", ""])
+def test_with_a_namespace_a_service_may_have_the_prefix_that_kubectl_prints(prefix: str) -> None:
+    space, _, name = NAME.partition("/")
+    run = etpguard("explain", f"{prefix}{name}", "-n", space, "-f", SEED)
+    assert (run.code, run.out.splitlines()[0]) == (0, f"Service {NAME}: NodePort, externalTrafficPolicy Local")
+
+
+def test_without_a_namespace_that_prefix_is_a_namespace() -> None:
+    line = failed(etpguard("explain", "svc/nginx-nginx-ingress-controller", "-f", SEED))
+    assert line.endswith(f"there is no Service of namespace svc in the input; there is {NAME}")
 
 
 COMMANDS = ("kubectl ", "etpguard ")

@@ -41,7 +41,12 @@ def test_one_with_services_that_are_all_well(tmp_path: Path) -> None:
             f"{NONE_IN_INPUT}; there is default/nginx-nginx-ingress-controller",
             id="another namespace has one",
         ),
-        pytest.param("default/web", f"no Service default/web in {SEED}", id="the namespace has others"),
+        pytest.param(
+            "default/web",
+            f"no Service default/web in {SEED}; the Services with Local in this namespace: "
+            "nginx-nginx-ingress-controller",
+            id="the namespace has others: the name may be that of an Ingress",
+        ),
     ],
 )
 def test_explain_says_so_too(name: str, expected: str) -> None:

@@ -92,9 +92,15 @@ def take_sources(
     return Sources(files=files, namespaces=namespaces, settings=settings)
 
 
+_KIND_PREFIXES = ("svc", "service", "services")
+
+
 def service_name(service: str, namespace: str | None) -> tuple[str | None, str]:
-    """Namespace and name of NAMESPACE/SERVICE, or of SERVICE with -n; None for the namespace of the context."""
+    """Namespace and name of NAMESPACE/SERVICE, or of SERVICE with -n; None for the namespace of the context. With
+    -n, SERVICE may have the prefix that kubectl takes and prints."""
     space, slash, name = service.rpartition("/")
+    if namespace and space in _KIND_PREFIXES:
+        space, slash = "", ""
     if not name or "/" in space or (slash and not space):
         raise click.UsageError(f"{service!r} is not NAMESPACE/SERVICE")
     if slash and namespace and namespace != space:

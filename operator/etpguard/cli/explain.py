@@ -17,7 +17,7 @@ from etpguard.cli.input.sources import Assessed, Sources, assess
 from etpguard.cli.output.command_line import Command
 from etpguard.cli.output.streams import deliver
 from etpguard.objects import SERVICE, Key, Service
-from etpguard.objects.text import did_you_mean, harmless
+from etpguard.objects.text import did_you_mean, harmless, listed
 
 if TYPE_CHECKING:
     from etpguard.cli.inside.findings import Finding
@@ -94,10 +94,16 @@ def _clients_inside(assessed: Assessed, inside: Sequence[Finding], max_nodes: in
 
 
 def not_found(assessed: Assessed, key: Key) -> str:
-    """The message of a Failure: which Service does not exist, where, and a similar name that does."""
+    """The message of a Failure: which Service does not exist, where, and names that do: the one in another
+    namespace, a similar one, or those that could be meant."""
     services = sorted(k for k in assessed.loaded.picture.store(SERVICE).keys() if k.name)  # noqa: SIM118
-    elsewhere = [str(k) for k in services if k.name == key.name]
-    hint = f"; there is {', '.join(elsewhere[:3])}" if elsewhere else did_you_mean(str(key), services)
+    as_dns = key.name.split(".")[:2]  # SERVICE.NAMESPACE.svc; no Service has a dot in its name
+    elsewhere = [str(k) for k in services if k.name == key.name or as_dns == [k.name, k.namespace]]
+    local = sorted(k.name for k in assessed.assessments if k.namespace == key.namespace)
+    if elsewhere:
+        hint = f"; there is {', '.join(elsewhere[:3])}"
+    elif not (hint := did_you_mean(str(key), services)) and local:
+        hint = f"; the Services with Local in this namespace: {listed(local, 3)}"
     if lacking := assessed.loaded.no_service_in(key.namespace):
         hint = f": {lacking}{hint}"
     return f"no Service {key} in {assessed.loaded.where}{hint}"
