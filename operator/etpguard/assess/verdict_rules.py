@@ -101,7 +101,8 @@ def before_leaving(targets: NodeTargets | PossibleNodes) -> NodeTargets | Possib
 
 
 def agreed(verdict: ConsumerVerdict, other: Outcome, otherwise: Otherwise) -> ConsumerVerdict:
-    """The verdict, unless a setting that the API does not show makes it `other`, and one of them is not good."""
+    """Unknown if the hidden setting changes the outcome to `other`, unless both outcomes lose nothing or both lose
+    everything; otherwise `verdict`."""
     reason = otherwise.reason
     if other is Outcome.NoTargets and otherwise.none_is_unknown:
         return replace(verdict, outcome=Outcome.Unknown, reason=reason)

@@ -113,10 +113,9 @@ class Store(Generic[R]):
         return self._drop(key) if held and held.version <= version else None
 
     def begin_list(self, version: int, at_least: int = 0) -> bool:
-        """A list at `version` follows. One below the floor, or below `at_least`, what `newest` was when it was
-        requested, means that etcd was restored from a backup: its versions start over, so what is held must
-        yield to whatever the list says. True then; what came live since the request yields too, so that
-        another list is due."""
+        """A list at `version` follows. A version below `floor`, or below `at_least` (`newest` at the time of the
+        request), means that etcd was restored from a backup. What is held then gives way to the list. Returns
+        True in that case: events received since the request give way too, so the caller must list again."""
         self._listing = version
         if version >= max(self.floor, at_least):
             return False
@@ -137,8 +136,9 @@ class Store(Generic[R]):
         return held is not None and held.version == version and held.entry.uid == uid
 
     def list_item(self, entry: R | Deferred[R] | Reject) -> Change[R] | None:
-        """Taken if later than all that is known of the key, held or gone. Earlier than that and yet in a list
-        that is not, it shows a restore that the list's version did not show: taken too."""
+        """Taken if later than all that is known of the key, held or gone. Also taken if nothing later than this
+        list is known of the key and this version is not held: etcd was restored, although the list's version did
+        not show it."""
         key = entry.key
         held = self._held.get(key)
         if held is None and not self._gone:  # the first list of a kind

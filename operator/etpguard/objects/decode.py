@@ -59,8 +59,8 @@ class Page(NamedTuple, Generic[R]):
     held: Sequence[Key] = ()
 
 
-# What msgspec learns of a type it keeps with the type, from before it knows all of it: a decoder made meanwhile in
-# another thread, of a record with the same parts, would use the half of it and crash the process.
+# msgspec stores what it knows of a type while it is still building it. A second thread would use the unfinished
+# part and crash the process, so decoders are built one at a time.
 _learning = threading.Lock()
 
 

@@ -42,8 +42,8 @@ class Track:
 class Debounce(Generic[K]):
     """A change is due `hold` seconds after it began, or `urgent` seconds for an outcome that loses requests.
 
-    If no outcome lasts that long, the one that is present is due two holds after the published one was there last:
-    else outcomes that take turns would hide behind a published one that is long past.
+    While the outcome keeps changing, the present one is due two holds after the published one was last seen, so
+    that an outcome that ended long ago does not stay published.
 
     `observe` is called for each change when it happens; `due` and `nodes_since` only read.
     """

@@ -112,19 +112,21 @@ def _remediated(case: Case, record: Remediation, ledger: Ledger, now: float) -> 
     if asked or (governing is not None and governing.requests_rollback(service)):
         return made(Action.ROLL_BACK, reasons.ROLLBACK_REQUESTED.because("rollbackRequests names the Service"))
     if recorded is None and not begun and (keeper := case.keeper) is not None:
-        # Of a policy that is gone, nobody could tell a later change of mode from its deletion.
-        why = f"its policy is gone; {keeper.kind} {keeper.key} keeps Cluster"
+        # Record the keeper now. While the record names a deleted policy, a later change of the keeper's mode would
+        # look like that deletion and cause a rollback.
+        why = f"its policy was deleted; {keeper.kind} {keeper.key} keeps Cluster"
         return Decision(Action.NOTE_POLICY, reasons.APPLIED.because(why), policy=reference(keeper))
     if governing is not None and (paused := checks.pause(governing)) is not None:
         return made(Action.NONE, paused)
     if case.orphaned and record.on_delete == "Revert":
         if not begun and now < case.orphaned_until:
-            why = f"its policy is gone; wait until {_time(case.orphaned_until)} for one that keeps Cluster"
+            due = f"a rollback is due from {_time(case.orphaned_until)}"
+            why = f"its policy was deleted; {due} unless a policy that keeps Cluster appears"
             return made(Action.NONE, reasons.APPLIED.because(why), case.orphaned_until - now)
         wait = None if begun else _rollback_waits(ledger, now)
         return made(Action.NONE, *wait) if wait else made(Action.ROLL_BACK, POLICY_GONE)
     if governing is None:
-        why = "no policy governs the Service now" if recorded else "the policy is gone, and onDelete was Keep"
+        why = "no policy governs the Service now" if recorded else "the policy was deleted, and onDelete was Keep"
         return made(stay, reasons.KEPT.because(why))
     if governing.mode != "Enforce" or governing.invalid:
         why = governing.invalid or "mode DryRun neither remediates nor rolls back"
@@ -144,8 +146,8 @@ def asked_by_a_person(record: Remediation) -> bool:
 
 
 def unasked_rollback(case: Case, now: float) -> bool:
-    """Whether an automatic rollback is due, before any limit. One that follows as soon as the record names another
-    policy counts: else many would look like few, as each record is renewed in a round of its own."""
+    """Whether an automatic rollback is due, before any limit. Includes rollbacks that become due once NOTE_POLICY
+    has renewed the record. Records are renewed one per round, so otherwise the breaker would see few at a time."""
     return decide(noted(case), Ledger(), now).reason in UNASKED
 
 

@@ -187,7 +187,8 @@ def _doubted(states: ServiceStates, other: ServiceStates, reason: Reason) -> Ser
 
 
 def _doubts(port: PortState, other: PortState | None, nodes: int, reason: Reason) -> Iterator[Uncertain]:
-    """That another state of these nodes is possible. Where both answer alike under Cluster, under Local alone."""
+    """Marks `nodes` as uncertain. Those that both ports treat alike under Cluster are uncertain under Local
+    only."""
     always = nodes
     if other is not None and not any(kind is Frontend.NODE_PORT for kind, _ in (*port.through, *other.through)):
         always &= _rejecting(port) ^ _rejecting(other) | port.under_cluster.doubtful ^ other.under_cluster.doubtful
