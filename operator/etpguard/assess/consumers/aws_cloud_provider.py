@@ -28,9 +28,18 @@ from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import AWS_NLB, AWS_NLB_BEGINNINGS, spelling
 from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
+    Balancer,
+    no_node_port,
+    no_target,
+    on_health_check_node_port,
+    port_number,
+    refused,
+    refused_affinity,
+    standard_settings,
+)
+from etpguard.assess.consumers.recognition import (
     OUTSCALE_DOMAIN,
     OUTSCALE_PREFIX,
-    Balancer,
     Recognition,
     addressed_by_ip,
     by_host,
@@ -38,14 +47,7 @@ from etpguard.assess.consumers.load_balancers import (
     by_nodes,
     classless,
     first_mark,
-    no_node_port,
-    no_target,
-    on_health_check_node_port,
-    port_number,
-    refused,
-    refused_affinity,
     sole_cloud,
-    standard_settings,
 )
 from etpguard.assess.consumers.remedies import (
     NEW_NODE,

@@ -15,18 +15,15 @@ from etpguard.assess.consumers.known_annotations import AZURE, spelling
 from etpguard.assess.consumers.load_balancers import (
     UNCHECKED,
     Balancer,
-    by_mark,
-    by_nodes,
-    classless,
     no_node_port,
     no_target,
     on_health_check_node_port,
     port_number,
     refused,
     served_families,
-    sole_cloud,
     standard_check,
 )
+from etpguard.assess.consumers.recognition import by_mark, by_nodes, classless, sole_cloud
 from etpguard.assess.consumers.remedies import asks_the_pods, drop_annotation, health_checked, unpin
 from etpguard.assess.consumers.targets import (
     CheckSettings,

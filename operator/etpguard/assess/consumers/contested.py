@@ -13,10 +13,11 @@ from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.gke.passthrough import RBS
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.kube_vip import VIP_HOST
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer, classless, first_mark
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer
 from etpguard.assess.consumers.metallb.announcements import POOL
 from etpguard.assess.consumers.metallb.family import MARKS
 from etpguard.assess.consumers.on_premises import antrea, purelb
+from etpguard.assess.consumers.recognition import classless, first_mark
 from etpguard.assess.consumers.targets import PossibleNodes
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence

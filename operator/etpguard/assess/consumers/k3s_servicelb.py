@@ -8,17 +8,9 @@ from typing import Any
 
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import (
-    UNCHECKED,
-    Balancer,
-    Recognition,
-    classless,
-    in_cluster_balancers,
-    no_node_port,
-    served_families,
-    sole_cloud,
-)
+from etpguard.assess.consumers.load_balancers import UNCHECKED, Balancer, no_node_port, served_families
 from etpguard.assess.consumers.node_addresses import address_key, addresses_of, holders
+from etpguard.assess.consumers.recognition import Recognition, classless, in_cluster_balancers, sole_cloud
 from etpguard.assess.consumers.remedies import ClientIP, cluster, kubectl, may_admit, named, spread
 from etpguard.assess.consumers.strict_arp import answered_everywhere, strict_arp
 from etpguard.assess.consumers.targets import NodeTargets, Targets

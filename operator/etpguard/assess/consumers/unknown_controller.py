@@ -8,13 +8,8 @@ from collections.abc import Iterable, Sequence
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import AWS_LBC, NO_CONTROLLER, Handler, backends
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import (
-    CLOUDS,
-    EVERY_NODE,
-    SOME_NODES,
-    Balancer,
-    in_cluster_balancers,
-)
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, SOME_NODES, Balancer
+from etpguard.assess.consumers.recognition import CLOUDS, in_cluster_balancers
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
 from etpguard.assess.consumers.targets import PossibleNodes
 from etpguard.assess.consumers.view import View

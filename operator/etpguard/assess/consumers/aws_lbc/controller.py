@@ -33,7 +33,7 @@ from etpguard.assess.consumers.changes import Step
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import AWS_LBC
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import addressed_by_ip, of_others
+from etpguard.assess.consumers.recognition import addressed_by_ip, of_others
 from etpguard.assess.consumers.targets import NodeTargets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence

@@ -30,14 +30,8 @@ from etpguard.assess.consumers.cilium_objects import (
 )
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import (
-    EVERY_NODE,
-    Balancer,
-    Recognition,
-    by_class,
-    by_mark,
-    classless,
-)
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer
+from etpguard.assess.consumers.recognition import Recognition, by_class, by_mark, classless
 from etpguard.assess.consumers.remedies import ClientIP, cluster, named, spread
 from etpguard.assess.consumers.targets import PossibleNodes, Targets
 from etpguard.assess.consumers.view import View

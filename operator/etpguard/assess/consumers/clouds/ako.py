@@ -15,7 +15,8 @@ from etpguard.assess.consumers.clouds.cloud import CHANGES_TARGETS, FOLLOWS_PODS
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import AKO, IngressBackend, backends
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer, by_class
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer
+from etpguard.assess.consumers.recognition import by_class
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
 from etpguard.assess.consumers.targets import (
     HealthCheck,

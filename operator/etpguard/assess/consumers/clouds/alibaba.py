@@ -15,7 +15,8 @@ from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.clouds.spelling import misspelt
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import UNCHECKED, Recognition, no_node_port
+from etpguard.assess.consumers.load_balancers import UNCHECKED, no_node_port
+from etpguard.assess.consumers.recognition import Recognition
 from etpguard.assess.consumers.remedies import ClientIP, admit_nodes, cluster, spread
 from etpguard.assess.consumers.targets import NodeTargets, PodTargets, Targets
 from etpguard.assess.consumers.view import View

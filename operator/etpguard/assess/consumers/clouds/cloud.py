@@ -16,16 +16,14 @@ from etpguard.assess.consumers.clouds.signs import SIGNS, Signs
 from etpguard.assess.consumers.clouds.spelling import misspelt
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import BaseFamily
-from etpguard.assess.consumers.load_balancers import (
-    Balancer,
+from etpguard.assess.consumers.load_balancers import Balancer, no_node_of, no_node_port
+from etpguard.assess.consumers.recognition import (
     Recognition,
     by_class,
     by_host,
     by_mark,
     by_nodes,
     classless,
-    no_node_of,
-    no_node_port,
     of_others,
 )
 from etpguard.assess.consumers.remedies import (

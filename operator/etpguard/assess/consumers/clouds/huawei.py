@@ -12,13 +12,8 @@ from msgspec.structs import replace
 from etpguard.assess.consumers.clouds.cloud import FOLLOWS_PODS, Cloud
 from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import (
-    EVERY_NODE,
-    OLDER_CLOUD_NODES,
-    UNCHECKED,
-    Recognition,
-    sole_cloud,
-)
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, OLDER_CLOUD_NODES, UNCHECKED
+from etpguard.assess.consumers.recognition import Recognition, sole_cloud
 from etpguard.assess.consumers.targets import (
     CheckSettings,
     HealthCheck,

@@ -17,7 +17,8 @@ from etpguard.assess.consumers.clouds.cloud import Cloud
 from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import OLDER_CLOUD_NODES, addressed_by_ip, refused
+from etpguard.assess.consumers.load_balancers import OLDER_CLOUD_NODES, refused
+from etpguard.assess.consumers.recognition import addressed_by_ip
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.consumers.targets import (
     CheckSettings,

@@ -6,15 +6,8 @@ from collections.abc import Iterable
 
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import (
-    CLOUDS,
-    EVERY_NODE,
-    SOME_NODES,
-    Balancer,
-    by_nodes,
-    classless,
-    sole_cloud,
-)
+from etpguard.assess.consumers.load_balancers import EVERY_NODE, SOME_NODES, Balancer
+from etpguard.assess.consumers.recognition import CLOUDS, by_nodes, classless, sole_cloud
 from etpguard.assess.consumers.targets import PossibleNodes
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence

@@ -17,13 +17,13 @@ from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import (
     OLDER_CLOUD_NODES,
-    OUTSCALE_DOMAIN,
     on_health_check_node_port,
     port_number,
     refused,
     refused_affinity,
     standard_check,
 )
+from etpguard.assess.consumers.recognition import OUTSCALE_DOMAIN
 from etpguard.assess.consumers.remedies import ClientIP, drop_annotation, health_checked
 from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View

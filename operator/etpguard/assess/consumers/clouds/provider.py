@@ -14,7 +14,7 @@ from etpguard.assess.consumers.clouds.signs import Signs
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import backends
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer, SelectsNodes
-from etpguard.assess.consumers.load_balancers import by_host
+from etpguard.assess.consumers.recognition import by_host
 from etpguard.assess.consumers.view import View
 from etpguard.objects import Node, Service
 

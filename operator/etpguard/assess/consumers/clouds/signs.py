@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from etpguard.assess.consumers.ingresses import AKO
-from etpguard.assess.consumers.load_balancers import OUTSCALE_DOMAIN, OUTSCALE_PREFIX
+from etpguard.assess.consumers.recognition import OUTSCALE_DOMAIN, OUTSCALE_PREFIX
 
 _BETA = "service.beta.kubernetes.io/"
 

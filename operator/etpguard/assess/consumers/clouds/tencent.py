@@ -14,11 +14,8 @@ from etpguard.assess.consumers.clouds.cloud import CHANGES_TARGETS, FOLLOWS_PODS
 from etpguard.assess.consumers.clouds.spelling import misspelt
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import (
-    UNCHECKED,
-    Recognition,
-    no_node_port,
-)
+from etpguard.assess.consumers.load_balancers import UNCHECKED, no_node_port
+from etpguard.assess.consumers.recognition import Recognition
 from etpguard.assess.consumers.remedies import ClientIP, annotate, health_checked
 from etpguard.assess.consumers.targets import (
     CheckSettings,

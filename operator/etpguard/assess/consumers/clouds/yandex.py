@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from etpguard.assess.consumers.clouds.cloud import Cloud
 from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import OLDER_CLOUD_NODES, first_mark, refused, standard_check
+from etpguard.assess.consumers.load_balancers import OLDER_CLOUD_NODES, refused, standard_check
+from etpguard.assess.consumers.recognition import first_mark
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View

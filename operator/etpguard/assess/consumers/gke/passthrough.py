@@ -9,18 +9,15 @@ from msgspec.structs import replace
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.gke.nodes import INSTANCE_GROUP_NODES, SUBSET_NODES
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import (
-    CLOUD_NODES,
-    Balancer,
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES, Balancer, no_target, standard_check
+from etpguard.assess.consumers.recognition import (
     Recognition,
     by_class,
     by_mark,
     by_nodes,
     classless,
-    no_target,
     of_class,
     sole_cloud,
-    standard_check,
 )
 from etpguard.assess.consumers.remedies import health_checked
 from etpguard.assess.consumers.targets import (

@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import BaseFamily
-from etpguard.assess.consumers.load_balancers import UNCHECKED, Balancer, Recognition
+from etpguard.assess.consumers.load_balancers import UNCHECKED, Balancer
+from etpguard.assess.consumers.recognition import Recognition
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
 from etpguard.assess.consumers.strict_arp import strict_arp
 from etpguard.assess.consumers.targets import NodeTargets, Targets

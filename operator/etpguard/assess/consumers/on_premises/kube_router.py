@@ -16,18 +16,12 @@ from etpguard.assess.consumers.announced_addresses import (
 )
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import (
-    NO_NODE,
-    UNCHECKED,
-    Recognition,
-    by_class,
-    by_mark,
-    classless,
-)
+from etpguard.assess.consumers.load_balancers import NO_NODE, UNCHECKED
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
 from etpguard.assess.consumers.other_announcers import KUBE_ROUTER_ADVERTISES as ADVERTISE
 from etpguard.assess.consumers.other_announcers import KUBE_ROUTER_SKIPS as SKIP
 from etpguard.assess.consumers.other_announcers import asked_of_kube_router
+from etpguard.assess.consumers.recognition import Recognition, by_class, by_mark, classless
 from etpguard.assess.consumers.remedies import annotate
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
 from etpguard.assess.consumers.view import View

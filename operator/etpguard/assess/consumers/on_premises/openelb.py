@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from etpguard.assess.consumers.announced_addresses import shared_address
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import UNCHECKED, Recognition, by_mark, served_families
+from etpguard.assess.consumers.load_balancers import UNCHECKED, served_families
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer, named_node
+from etpguard.assess.consumers.recognition import Recognition, by_mark
 from etpguard.assess.consumers.strict_arp import answered_everywhere
 from etpguard.assess.consumers.targets import NodeTargets, Targets
 from etpguard.assess.consumers.view import View
