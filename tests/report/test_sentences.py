@@ -13,7 +13,7 @@ from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTa
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, Reason
-from etpguard.assess.probe import AnswersEverywhere, OwnNodePort, PassesNowhere
+from etpguard.assess.probe import AnswersEverywhere, KubeProxyHealthz, OwnNodePort, PassesNowhere
 from etpguard.cli.output import aws_console
 from etpguard.cluster import NodeTable
 from etpguard.report import (
@@ -64,6 +64,22 @@ def test_why_nothing_is_routed_around_where_no_target_is_healthy() -> None:
     assert aws_console.shown(found) == (
         "all 3 targets unhealthy; it sends requests to all of them, and 2 of them drop every request"
     )
+
+
+@pytest.mark.parametrize("controller", ["ingress.k8s.aws/alb", "service.k8s.aws/nlb"])
+def test_the_console_may_show_healthy_targets_in_an_outage(controller: str) -> None:
+    elsewhere = HealthCheck(KubeProxyHealthz(), CheckSettings("10256", "HTTP", "/healthz"))
+    consumer = Consumer(
+        "Ingress", "default", "web", controller, "instance", "http", NodeTargets(NodeRule(), elsewhere)
+    )
+    found = ConsumerVerdict(consumer, Outcome.Outage, Reason("Outage"), 0b110, 0b110)
+    assert aws_console.shown(found) == (
+        "2 targets healthy or unhealthy, as port 10256 answers the health check, which does not show that they "
+        "drop every request"
+    )
+    itself = HealthCheck(OwnNodePort("http"), CheckSettings("traffic-port", "HTTP", "/"))
+    asked = replace(found, consumer=replace(consumer, targets=NodeTargets(NodeRule(), itself)))
+    assert aws_console.shown(asked).startswith("2 targets unhealthy, Target.")
 
 
 @pytest.mark.parametrize(

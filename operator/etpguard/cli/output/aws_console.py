@@ -7,6 +7,7 @@ from etpguard.assess.consumers.aws_target_groups import is_nlb
 from etpguard.assess.consumers.consumer import ConsumerVerdict
 from etpguard.assess.node_states import Client
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY
+from etpguard.assess.probe import HealthCheckNodePort, OwnNodePort, PassesNowhere, Probe
 
 _CONTROLLERS = frozenset(
     {
@@ -54,11 +55,22 @@ def shown(verdict: ConsumerVerdict) -> str:
             f"clients get {get if network else '502' if refused else '504 or time-outs'}, and the console "
             "does not show why"
         )
+    if verdict.outcome is Outcome.Outage and not _fails_where_dropped(verdict.consumer.probe):
+        return (
+            f"{targets} healthy or unhealthy, as port {check.port if check else '(not known)'} answers the health "
+            f"check, which does not show that {'they drop' if count > 1 else 'it drops'} every request"
+        )
     if network or verdict.client is Client.REFUSED:
         return f'{targets} unhealthy, Target.FailedHealthChecks "Health checks failed"'
     probes_itself = check is None or check.port in ("traffic-port", "")
     timeout = f'{targets} unhealthy, Target.Timeout "Request timed out"'
     return timeout if probes_itself else f"{timeout} or Target.ResponseCodeMismatch, as the check's port answers"
+
+
+def _fails_where_dropped(probe: Probe | None) -> bool:
+    """Whether the check surely fails on a node that drops the traffic."""
+    asks_for_endpoints = isinstance(probe, HealthCheckNodePort) and not probe.any_answer and probe.service is None
+    return asks_for_endpoints or isinstance(probe, (OwnNodePort, PassesNowhere))
 
 
 _SHOWN = frozenset({Outcome.TargetsUnhealthy, Outcome.Outage, Outcome.Blackhole})
