@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from etpguard.assess import Assessment, Outcome
+import pytest
+
+from etpguard.assess import Assessment, InternalAssessment, Outcome
 from etpguard.cluster import Picture
 from etpguard.kube.writes import Writer
 from etpguard.objects import INGRESS, SERVICE, AnyKind, Key, decode_item
@@ -13,7 +15,7 @@ from etpguard.publish.event_publisher import EventPublisher
 from etpguard.publish.settings import PublishSettings
 from etpguard.report.service_condition import CONDITION
 from tests.kube.fake_api import Call, FakeApi
-from tests.publish.given import KEY, assessment, verdict
+from tests.publish.given import KEY, assessment, internal, verdict
 
 O = Outcome  # noqa: E741
 
@@ -33,24 +35,27 @@ class Given:
             self.picture.nodes.add(name)
         self.created: list[str] = []
         self.reasons: list[str] = []
+        self.notes: list[str] = []
         writer = Writer(FakeApi(self._answer), clock=lambda: self.now)
         self.events = EventPublisher(writer, self.picture, settings, lambda: self.now, lambda: self.now)
         self.take(SERVICE, "uid-web")
 
-    def take(self, kind: AnyKind, uid: str, *conditions: dict[str, str]) -> None:
-        self.take_named(kind, {"web": uid}, *conditions)
+    def take(self, kind: AnyKind, uid: str, *conditions: dict[str, str], **spec: str) -> None:
+        self.take_named(kind, {"web": uid}, *conditions, **spec)
 
-    def take_named(self, kind: AnyKind, uids: dict[str, str], *conditions: dict[str, str]) -> None:
+    def take_named(self, kind: AnyKind, uids: dict[str, str], *conditions: dict[str, str], **spec: str) -> None:
         """The objects of this kind, by name."""
         status = {"conditions": list(conditions)} if kind is SERVICE else {}
         made = [{"metadata": {"name": name, "namespace": "default", "uid": uid}} for name, uid in uids.items()]
         store = self.picture.store(kind)
-        found = [decode_item(store.kind, {**raw, "spec": {}, "status": status}) for raw in made]
+        found = [decode_item(store.kind, {**raw, "spec": spec, "status": status}) for raw in made]
         self.picture.absorb(store.replace(found))
 
-    async def settle(self, assessed: Assessment = BLACKHOLE) -> None:
-        self.events.observe(KEY, assessed, self.now)
-        while (write := self.events.look(KEY, assessed, self.now)) is not None and write.due <= self.now:
+    async def settle(
+        self, assessed: Assessment | None = BLACKHOLE, inside: InternalAssessment | None = None
+    ) -> None:
+        self.events.observe(KEY, assessed, self.now, inside)
+        while (write := self.events.look(KEY, assessed, self.now, inside)) is not None and write.due <= self.now:
             await write.send()
 
     def _answer(self, call: Call) -> tuple[int, object, dict[str, str]]:
@@ -58,6 +63,7 @@ class Given:
             return 200, NO_EVENTS, {}
         if call.method == "POST":
             self.created.append(call.body["regarding"]["uid"])
+            self.notes.append(call.body["note"])
             self.reasons.append(call.body["reason"])
         return 200, call.body, {}
 
@@ -185,3 +191,58 @@ def test_a_warning_that_lasts_is_renewed_although_its_nodes_never_settle() -> No
     gaps = [after - before for before, after in zip(times, [*times[1:], given.now], strict=True)]
     assert all(gap <= 1860 for gap in gaps), gaps
     assert len(times) <= 5, "and it is not one Event for each set of nodes"
+
+
+def test_a_policy_that_a_person_changes_is_a_recovery_and_the_next_loss_a_new_warning() -> None:
+    """The Warning of before would otherwise stand for the next loss too, for half an hour."""
+    given = Given(replace(AT_ONCE, hold=30.0))
+    given.take(INGRESS, "uid-ingress")
+
+    async def run() -> None:
+        await given.events.load()
+        await given.settle(BLACKHOLE)
+        for _ in range(4):
+            given.now += 20
+            await given.settle(None)
+            given.events.retain({KEY})
+        given.now += 20
+        await given.settle(BLACKHOLE)
+
+    asyncio.run(run())
+    assert given.created == ["uid-web", "uid-ingress"] * 3
+    assert given.reasons == ["TrafficBlackhole"] * 2 + ["NodesCovered"] * 2 + ["TrafficBlackhole"] * 2
+    assert given.notes[2:4] == [
+        "NotAffected: the Service does not have externalTrafficPolicy Local any more",
+        "Service web: NotAffected: the Service does not have externalTrafficPolicy Local any more",
+    ]
+
+
+def test_a_service_that_is_ignored_keeps_its_warning() -> None:
+    given = Given()
+    given.take(SERVICE, "uid-web", externalTrafficPolicy="Local")
+
+    async def run() -> None:
+        await given.events.load()
+        await given.settle(BLACKHOLE)
+        given.now += 60
+        await given.settle(None)
+
+    asyncio.run(run())
+    assert given.reasons == ["TrafficBlackhole"]
+    assert not list(given.events.tracked)
+
+
+@pytest.mark.parametrize(("policy", "reasons"), [("Cluster", ["NodesCoveredInternally"]), ("Local", [])])
+def test_an_internal_policy_that_a_person_changes_is_a_recovery(policy: str, reasons: list[str]) -> None:
+    given = Given()
+    lost = internal(O.Uncovered)
+
+    async def run() -> None:
+        await given.events.load()
+        await given.settle(None, lost)
+        given.take(SERVICE, "uid-web", internalTrafficPolicy=policy)
+        given.now += 60
+        await given.settle(None)
+
+    asyncio.run(run())
+    assert given.reasons == ["NodesUncoveredInternally", *reasons]

@@ -110,7 +110,7 @@ def next_event(
     """
     if wanted is None:
         return None
-    if wanted.reason in RECOVERIES and not (_warned(sent) or (warned_before and not sent)):
+    if wanted.reason in RECOVERIES and not (warned(sent) or (warned_before and not sent)):
         return None
     latest = max(sent, key=lambda s: s.last, default=None)
     same = next((s for s in sent if s.same_as(wanted)), None)
@@ -124,7 +124,7 @@ class _Object(NamedTuple):
     uid: str
 
 
-def _warned(sent: Sequence[SentEvent]) -> bool:
+def warned(sent: Sequence[SentEvent]) -> bool:
     """Whether a Warning came after the last recovery."""
     warning = max((s.last for s in sent if s.warning), default=None)
     recovered = max((s.last for s in sent if s.reason in RECOVERIES), default=float("-inf"))
@@ -169,7 +169,7 @@ class SentEvents:
 
     def warned(self, about: ObjectRef, related: str) -> bool:
         """Whether the object has a Warning in relation to the Service that no recovery followed."""
-        return _warned([event for event in self._about(about).values() if event.related == related])
+        return warned([event for event in self._about(about).values() if event.related == related])
 
     def expire(self, before: float) -> None:
         """Forget Events that were last observed before that time: they have expired (--event-ttl of the API

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -13,9 +13,17 @@ from etpguard.kube.event_sender import EventSender
 from etpguard.kube.token_bucket import Buckets
 from etpguard.kube.writes import Writer
 from etpguard.objects import INGRESS, SERVICE, Key, Service
-from etpguard.objects.events import COVERAGE_CONTROLLER, EVENT, Event, EventRecord
+from etpguard.objects.events import COVERAGE_CONTROLLER, EVENT, Event, EventRecord, ObjectRef
 from etpguard.publish.debounce import Debounce, View
-from etpguard.publish.event_plan import Next, Pace, SentEvent, SentEvents, next_event, subjects
+from etpguard.publish.event_plan import (
+    Next,
+    Pace,
+    SentEvent,
+    SentEvents,
+    next_event,
+    subjects,
+    warned,
+)
 from etpguard.publish.settings import PublishSettings
 from etpguard.publish.worker import Write
 from etpguard.report.events import (
@@ -27,6 +35,7 @@ from etpguard.report.events import (
     Subject,
     coverage_event,
     internal_event,
+    policy_changed,
 )
 from etpguard.report.service_condition import CONDITION, INTERNAL_CONDITION, existing_condition
 
@@ -63,6 +72,7 @@ class EventPublisher:
         self._pace = Pace(settings.event_interval, settings.event_repeat)
         self._debounce: Debounce[_Track] = Debounce(settings.hold, settings.urgent_hold)
         self._tracks: dict[Key, frozenset[_Track]] = {}
+        self._ingresses: dict[Key, tuple[ObjectRef, ...]] = {}
         self._sent = SentEvents()
         self._buckets: Buckets[str] = Buckets(1 / settings.event_refill, settings.event_burst)
         self._recovering: set[tuple[str, bool]] = set()
@@ -72,6 +82,12 @@ class EventPublisher:
     def loaded(self) -> bool:
         """Whether the Events that exist are known, as far as they can be. Until then no Event is sent."""
         return self._loaded
+
+    @property
+    def tracked(self) -> Iterable[Key]:
+        """The Services that Events are about. Also those whose policy is not Local any more, until their recovery
+        was sent."""
+        return self._tracks.keys()
 
     def reset(self) -> None:
         """Another leader may have sent Events in between, so they must be loaded again."""
@@ -105,11 +121,14 @@ class EventPublisher:
         self, key: Key, assessment: Assessment | None, now: float, internal: InternalAssessment | None = None
     ) -> None:
         """Record an assessment when it is made: it starts the holds of each object that it concerns."""
-        tracks: dict[_Track, View] = {
-            _Track(key, subject.regarding.uid): subject.view for subject in self._subjects(assessment)
-        }
+        found = self._subjects(assessment)
+        tracks: dict[_Track, View | None] = {_Track(key, s.regarding.uid): s.view for s in found}
+        if assessment is not None:
+            self._ingresses[key] = tuple(s.regarding for s in found if s.service is not None)
         if internal:
             tracks[_Track(key, internal.uid, internal=True)] = internal
+        for event, inside in self._not_local_any_more(key, assessment, internal):
+            tracks[_Track(key, event.regarding.uid, inside)] = None
         self._debounce.forget(self._tracks.pop(key, frozenset()) - tracks.keys())
         if tracks:
             self._tracks[key] = frozenset(tracks)
@@ -126,6 +145,7 @@ class EventPublisher:
         """Forget all other Services, and objects that do not exist any more."""
         uids = {s.uid for s in self._picture.store(SERVICE)} | {i.uid for i in self._picture.store(INGRESS)}
         self._tracks = {key: tracks for key, tracks in self._tracks.items() if key in keys}
+        self._ingresses = {key: found for key, found in self._ingresses.items() if key in keys}
         self._debounce.retain({track for tracks in self._tracks.values() for track in tracks})
         self._sent.expire(self._wall() - self._settings.event_memory)
         self._sent.retain(uids)
@@ -140,13 +160,9 @@ class EventPublisher:
         if not self._loaded or service is None or service.deleting:
             return None
         first: Write | None = None
-        for wanted, inside in self._wanted(assessment, internal):
+        for wanted, inside in self._wanted(key, assessment, internal):
             about, related = wanted.regarding, wanted.related.uid if wanted.related else ""
-            sent = [
-                event
-                for event in self._sent.of(about, related, self._wall())
-                if (event.reason in INTERNAL_REASONS) is inside
-            ]
+            sent = self._sent_of(about, related, inside)
             following = next_event(
                 wanted,
                 sent,
@@ -167,7 +183,7 @@ class EventPublisher:
         return first
 
     def _wanted(
-        self, assessment: Assessment | None, internal: InternalAssessment | None
+        self, key: Key, assessment: Assessment | None, internal: InternalAssessment | None
     ) -> Iterator[tuple[Event, bool]]:
         """The Events that the present outcomes need, and for each whether it is about clients in the cluster."""
         for subject in self._subjects(assessment):
@@ -175,6 +191,31 @@ class EventPublisher:
                 yield event, False
         if internal and (event := internal_event(internal)):
             yield event, True
+        yield from self._not_local_any_more(key, assessment, internal)
+
+    def _not_local_any_more(
+        self, key: Key, assessment: Assessment | None, internal: InternalAssessment | None
+    ) -> Iterator[tuple[Event, bool]]:
+        """The recoveries after someone has taken the policy Local from the Service. Without them its Warning would
+        stand for good, and would hide the next one if Local returns."""
+        service = self._picture.get(SERVICE, key)
+        if service is None:
+            return
+        itself = ObjectRef(SERVICE, key, service.uid)
+        if assessment is None and service.policy != "Local":
+            if warned(self._sent_of(itself, "", inside=False)):
+                yield policy_changed(itself, None, internal=False), False
+            for ingress in self._ingresses.get(key, ()):
+                exists = self._ingress_uid(ingress.key) == ingress.uid
+                if exists and warned(self._sent_of(ingress, service.uid, inside=False)):
+                    yield policy_changed(ingress, itself, internal=False), False
+        not_local = internal is None and service.spec.internal_traffic_policy != "Local"
+        if not_local and warned(self._sent_of(itself, "", inside=True)):
+            yield policy_changed(itself, None, internal=True), True
+
+    def _sent_of(self, about: ObjectRef, related: str, inside: bool) -> list[SentEvent]:
+        sent = self._sent.of(about, related, self._wall())
+        return [event for event in sent if (event.reason in INTERNAL_REASONS) is inside]
 
     def _subjects(self, assessment: Assessment | None) -> list[Subject]:
         if assessment is None:

@@ -153,7 +153,7 @@ class Publisher:
 
     def sweep(self) -> None:
         """Forget Services that do not exist any more, and look at all others."""
-        known = {*self._assessments, *self._internal, *self._published()}
+        known = {*self._assessments, *self._internal, *self._published(), *self._events.tracked}
         self._own_writes.expire(self._clock())
         for retain in self._retain:
             retain(known)

@@ -120,6 +120,19 @@ def nodes_covered_internally(assessment: InternalAssessment) -> Event:
     return _internal(assessment, reason=NODES_COVERED_INTERNALLY, warning=False)
 
 
+def policy_changed(regarding: ObjectRef, service: ObjectRef | None, *, internal: bool) -> Event:
+    """The Service does not have the policy Local any more, by which it lost traffic. Sent after a Warning only."""
+    about = f"Service {service.key.name}: " if service is not None else ""
+    field = "internalTrafficPolicy" if internal else "externalTrafficPolicy"
+    return Event(
+        regarding=regarding,
+        related=service,
+        reason=NODES_COVERED_INTERNALLY if internal else NODES_COVERED,
+        warning=False,
+        note=f"{about}NotAffected: the Service does not have {field} Local any more",
+    )
+
+
 def _internal(assessment: InternalAssessment, *, reason: str, warning: bool) -> Event:
     regarding = ObjectRef(SERVICE, assessment.key, assessment.uid)
     return Event(regarding=regarding, reason=reason, warning=warning, note=internal_note(assessment))
