@@ -115,10 +115,10 @@ def _number(title: str, expression: str, x: int) -> Any:
 
 
 def _worst() -> Any:
-    worse = 'etpguard_service_outcome{outcome!~"Covered|NotAffected"}'
+    worse = 'etpguard_service_outcome{outcome!~"Covered|NotAffected|TargetsUnhealthy"}'
     expression = f"max by (cluster, namespace, service, outcome) ({worse}) == 1"
     query = _query(expression).instant().format(PromQueryFormat.TABLE)
-    panel = table.Panel().title("Services worse than Covered").datasource(SOURCE).with_target(query)
+    panel = table.Panel().title("Services worse than TargetsUnhealthy").datasource(SOURCE).with_target(query)
     return panel.grid_pos(_place(0, 4, 24, 9))
 
 

@@ -29,6 +29,12 @@ def test_each_outcome_has_the_conditions_that_the_page_says() -> None:
     assert said == {outcome.name: (covered(outcome), delivered(outcome)) for outcome in Outcome}
 
 
+def test_a_rollout_waits_for_no_condition_that_is_false_where_a_load_balancer_routes_around_nodes() -> None:
+    waited_for = set(re.findall(r"^kubectl wait .*--for=condition=(\S+)", PAGE, re.MULTILINE))
+    status = {"Covered": covered(Outcome.TargetsUnhealthy), "Delivered": delivered(Outcome.TargetsUnhealthy)}
+    assert {name: status.get(name.removeprefix("etpguard.dev/")) for name in waited_for} == {"Delivered": "True"}
+
+
 def test_each_event_is_in_the_table() -> None:
     """By the admission policy, which permits no other."""
     allowed = (ROOT / "manifests" / "base" / "admission-policy.yaml").read_text()

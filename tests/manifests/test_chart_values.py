@@ -146,9 +146,9 @@ def test_each_alert_can_be_switched_off() -> None:
 def test_one_alert_that_is_off_leaves_the_others() -> None:
     before, after = (
         rendered_alerts(),
-        rendered_alerts("monitoring.rules.alerts.EtpguardTargetsUnhealthy.enabled=false"),
+        rendered_alerts("monitoring.rules.alerts.EtpguardNodesUncovered.enabled=false"),
     )
-    assert before.keys() - after.keys() == {"EtpguardTargetsUnhealthy"}
+    assert before.keys() - after.keys() == {"EtpguardNodesUncovered"}
     assert all(before[name] == rule for name, rule in after.items())
 
 

@@ -163,6 +163,43 @@ def test_promtool_accepts_the_rules_and_each_alert_fires_when_it_should(tmp_path
     assert expected.keys() == {each["alert"] for each in alerts()}
 
 
+def test_what_is_right_by_design_fires_nothing_and_is_not_in_the_table_of_the_dashboard(tmp_path: Path) -> None:
+    (worse,) = (each for each in dashboard.expressions() if "outcome!~" in each)
+    outcomes = {"a": "NotAffected", "b": "Covered", "c": "TargetsUnhealthy", "d": "Outage"}
+    lost = {
+        "alertname": ALERT,
+        "alertstate": "firing",
+        "severity": "critical",
+        "namespace": "shop",
+        "service": "d",
+    }
+    labels = ",".join(f'{name}="{value}"' for name, value in lost.items())
+    test = {
+        "interval": "1m",
+        "input_series": [
+            {"series": 'etpguard_build_info{instance="a"}', "values": "1x120"},
+            *(
+                {
+                    "series": f'etpguard_service_outcome{{namespace="shop",service="{s}",outcome="{o}"}}',
+                    "values": "1x120",
+                }
+                for s, o in outcomes.items()
+            ),
+        ],
+        "promql_expr_test": [
+            {"expr": "ALERTS", "eval_time": "2h", "exp_samples": [{"labels": f"ALERTS{{{labels}}}", "value": 1}]},
+            {
+                "expr": worse,
+                "eval_time": "2h",
+                "exp_samples": [{"labels": '{namespace="shop",service="d",outcome="Outage"}', "value": 1}],
+            },
+        ],
+    }
+    case = tmp_path / "case.yaml"
+    case.write_text(yaml.safe_dump({"rule_files": [str(RULES)], "evaluation_interval": "1m", "tests": [test]}))
+    run(tool("promtool"), "test", "rules", str(case))
+
+
 def test_every_metric_that_is_asked_for_is_exported() -> None:
     metrics = Metrics(lambda: State({}, {}, {}, (), True))
     metrics.request("get", "services", 200)
