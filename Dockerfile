@@ -24,6 +24,8 @@ RUN set -eu; \
     cp -r etpguard "$packages/"; \
     find "$packages" -name tests -type d -prune -exec rm -rf {} +; \
     find /opt/etpguard/bin -type f ! -name 'python*' -delete; \
+    printf '#!/opt/etpguard/bin/python\nfrom etpguard.__main__ import program\n\nprogram()\n' >/opt/etpguard/bin/etpguard; \
+    chmod 755 /opt/etpguard/bin/etpguard; \
     /opt/etpguard/bin/python -m compileall -q --invalidation-mode unchecked-hash "$packages"
 
 FROM ${BASE}
@@ -38,7 +40,8 @@ LABEL org.opencontainers.image.title="etpguard" \
       org.opencontainers.image.revision="${REVISION}"
 COPY --from=build /opt/etpguard /opt/etpguard
 COPY LICENSE /LICENSE
-ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp
+# PATH is for `kubectl exec … -- etpguard`.
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HOME=/tmp PATH=/opt/etpguard/bin:$PATH
 USER 65532:65532
 WORKDIR /
 EXPOSE 8080

@@ -267,6 +267,10 @@ def test_the_operator_in_the_container_works(
         assert float(found[1]) < patient(3)
         wait_for(lambda: "etpguard_picture_fresh 1.0" in running.get("/metrics")[1], 90, "a fresh picture")
         wait_for(lambda: scene.report().get("status", {}).get("outcome") == "Blackhole", 60, "the report")
+        # As `kubectl exec` does it: the name on the PATH, the environment and the ServiceAccount of the operator.
+        words = ("etpguard", "explain", f"{scene.namespace}/web")
+        mounted = ("--user=54321:54321", "-v", f"{shared}:/kubeconfig:ro")
+        assert "Outcome: Blackhole" in image("run", *mounted, *settings, container, "--", *words)
         asked = time.monotonic()
         _inner(process.pid, signal.SIGTERM)
         assert process.wait(60) == 0, log.read_text()
