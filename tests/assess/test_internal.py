@@ -376,7 +376,6 @@ def test_states_and_outcome(case: Case) -> None:
         (inside(internalTrafficPolicy=None), "the policy is not set"),
         (inside(clusterIP="None", clusterIPs=["None"]), "headless"),
         (inside(type="ExternalName", clusterIP=None), "ExternalName"),
-        (inside(clusterIP=""), "no cluster IP"),
         (inside(meta={"annotations": {"etpguard.dev/ignore": "true"}}), "ignored"),
         (inside(meta={"labels": {"service.kubernetes.io/service-proxy-name": "x"}}), "another proxy serves it"),
     ],
@@ -425,9 +424,10 @@ def test_the_worst_port_decides_and_families_differ() -> None:
     assert (found.outcome, picture.nodes.names(found.uncovered)) == (Outcome.Uncovered, ["n1"])
 
 
-def test_a_manifest_without_a_cluster_ip_is_assessed() -> None:
+@pytest.mark.parametrize("cluster_ip", [None, ""])
+def test_a_manifest_without_a_cluster_ip_is_assessed(cluster_ip: str | None) -> None:
     """The API server allocates one when the Service is created."""
-    found, _ = assessed(inside(clusterIP=None, clusterIPs=None, ipFamilies=None), ON_N1, *NODES)
+    found, _ = assessed(inside(clusterIP=cluster_ip, clusterIPs=None, ipFamilies=None), ON_N1, *NODES)
     assert found is not None
     assert found.outcome is Outcome.Uncovered
 

@@ -140,6 +140,7 @@ def test_two_target_ports_under_one_name_do_not_hide_each_other() -> None:
         pytest.param({"type": "ExternalName", "clusterIP": ""}, "", id="ExternalName (util/utils.go:63)"),
         pytest.param({"clusterIP": "None"}, "", id="headless (util/utils.go:58)"),
         pytest.param({"clusterIP": None, "clusterIPs": None}, "http/IPv4", id="a manifest, no cluster IP yet"),
+        pytest.param({"clusterIP": "", "clusterIPs": None}, "http/IPv4", id="the same, written as an empty text"),
         pytest.param({"ports": [{"port": 80}]}, "", id="no node port, no VIP (serviceport.go:164)"),
         pytest.param({"ports": [{"port": 80}], "externalIPs": ["198.51.100.1"]}, "/IPv4", id="external IP"),
         pytest.param(

@@ -263,6 +263,22 @@ def test_a_new_service_gets_its_ports_from_the_api_server(spec: Json, expected: 
     assert (found and found.settled.worst.outcome.name) == expected
 
 
+def test_a_manifest_with_an_empty_cluster_ip_keeps_the_one_that_was_allocated() -> None:
+    """storage.go patchAllocatedValues."""
+    live = service()
+    live["spec"] |= {"clusterIP": "10.96.0.1", "clusterIPs": ["10.96.0.1"]}
+    manifest = service("Cluster")
+    manifest["spec"]["clusterIP"] = ""
+    picture, _ = picture_of([*NODES, live])
+    after = merged(SERVICE, manifest, picture.get(SERVICE, Key("shop", "web")))
+    assert isinstance(after, Service)
+    (stored,) = as_stored([after], picture)
+    assert stored.spec.cluster_ip == "10.96.0.1"
+    objects = [*NODES, live, endpoints(TWO), *TWO, *alb(), *deployment(2)]
+    expected = "TargetsUnhealthy | NotAffected .. NotAffected | NotAffected .. NotAffected"
+    assert seen(forecast(objects, apply(manifest))) == expected
+
+
 def test_each_new_port_gets_its_own_number() -> None:
     ports = [{"name": "http", "port": 8080}, {"name": "https", "port": 8443}]
     made = [service(type="LoadBalancer", ports=ports), service(name="new", type="LoadBalancer", ports=ports)]

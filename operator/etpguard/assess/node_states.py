@@ -229,9 +229,9 @@ class ServiceStates(Struct, frozen=True, dict=True):
 
 def proxied(service: Service, proxy_name: str = "") -> bool:
     """Whether kube-proxy serves the Service at all: cmd/kube-proxy/app/server.go:564-608 and
-    util/utils.go:56-68. Without a clusterIP, as in a manifest, the API server has not allocated it yet. A data
-    plane with a name serves the Services whose label has this name instead."""
-    if service.type == "ExternalName" or service.spec.cluster_ip in ("", "None"):
+    util/utils.go:56-68. Without a clusterIP, or with "", as in a manifest, the API server has not allocated it
+    yet. A data plane with a name serves the Services whose label has this name instead."""
+    if service.type == "ExternalName" or service.spec.cluster_ip == "None":
         return False
     return service.labels.get(PROXY_NAME) == proxy_name if proxy_name else PROXY_NAME not in service.labels
 

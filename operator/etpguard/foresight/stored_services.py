@@ -1,7 +1,9 @@
-"""Services as the API server stores them: with the node ports that it allocates. Pure.
+"""Services as the API server stores them: with the node ports that it allocates, and with the cluster IP that they
+had. Pure.
 
 k8s.io/kubernetes v1.37.2 pkg/registry/core/service/storage: alloc.go shouldAllocateNodePorts, and storage.go
-needsHCNodePort and dropTypeDependentFields. Which numbers it takes is not known; no rule depends on them.
+needsHCNodePort, patchAllocatedValues and dropTypeDependentFields. Which numbers it takes is not known; no rule
+depends on them.
 """
 
 from __future__ import annotations
@@ -26,11 +28,13 @@ def as_stored(services: Iterable[Service], picture: Picture) -> list[Service]:
         taken.add(each.spec.health_check_node_port)
         taken.update(port.node_port for port in each.ports)
     free = (number for number in range(_LAST, 0, -1) if number not in taken)
-    return [_stored(each, free) for each in given]
+    return [_stored(each, picture.get(SERVICE, each.key), free) for each in given]
 
 
-def _stored(service: Service, free: Iterator[int]) -> Service:
+def _stored(service: Service, before: Service | None, free: Iterator[int]) -> Service:
     spec = service.spec
+    if before and not spec.cluster_ip:
+        spec = replace(spec, cluster_ip=before.spec.cluster_ip)
     balanced = service.type == "LoadBalancer"
     if service.type == "NodePort" or (balanced and spec.allocate_load_balancer_node_ports is not False):
         ports = [port if port.node_port else replace(port, node_port=next(free)) for port in service.ports]

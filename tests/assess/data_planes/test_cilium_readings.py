@@ -97,6 +97,7 @@ def test_the_nodes_that_endpoints_name(known: KnownDataPlane) -> None:
     [
         pytest.param({"clusterIP": "10.96.0.1"}, True, id="a cluster IP"),
         pytest.param({"clusterIP": None}, True, id="not allocated yet, as in a manifest"),
+        pytest.param({"clusterIP": "", "ipFamilies": None}, True, id="the same, written as an empty text"),
         pytest.param({"clusterIP": "None"}, False, id="headless"),
         pytest.param({"clusterIP": "none"}, False, id="headless, in lower case"),
         pytest.param({"type": "ExternalName", "clusterIP": "10.96.0.1"}, False, id="ExternalName"),

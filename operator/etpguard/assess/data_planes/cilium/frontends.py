@@ -99,10 +99,8 @@ def _families(service: Service) -> frozenset[str]:
     spec = service.spec
     if spec.ip_families:
         return frozenset(spec.ip_families)
-    if spec.cluster_ip is None:
-        return frozenset(ip_families(service))
     if not spec.cluster_ip:
-        return frozenset()
+        return frozenset(ip_families(service))
     return frozenset(family for ip in spec.cluster_ips or (spec.cluster_ip,) if (family := go_family_of(ip)))
 
 
