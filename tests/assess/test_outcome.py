@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etpguard.assess.outcome import NO_HEALTHY_TARGET, Outcome, Reason, Verdict, through_consumer, without_consumer
+from etpguard.assess.outcome import NO_HEALTHY_TARGET, Outcome, Verdict, through_consumer, without_consumer
 
 NONE = 0
 
@@ -78,8 +78,3 @@ def test_no_endpoints_comes_before_all_else(eligible: int) -> None:
 )
 def test_without_consumer(eligible: int, forwarding: int, expected: Verdict) -> None:
     assert without_consumer(eligible, forwarding, True) == expected
-
-
-@pytest.mark.parametrize("detail", ["", "a sentence: with a colon"])
-def test_the_code_of_a_reason_is_found_in_its_text(detail: str) -> None:
-    assert Reason.code_of(str(Reason("RollbackRequested", detail))) == "RollbackRequested"

@@ -16,11 +16,6 @@ class Reason(NamedTuple):
     def __str__(self) -> str:
         return f"{self.code}: {self.detail}" if self.detail else self.code
 
-    @staticmethod
-    def code_of(text: str) -> str:
-        """The code in the text that `str` made of a reason."""
-        return text.partition(":")[0]
-
 
 NO_HEALTHY_TARGET = "NoHealthyTarget"
 """Code of the reason for a Blackhole where the health check passes on no node, not even on a covered one."""

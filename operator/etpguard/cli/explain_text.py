@@ -75,7 +75,7 @@ def _history(assessed: Assessed, service: Service) -> Lines:
 
 def _misleading(assessed: Assessed, assessment: Assessment) -> Lines:
     """Observations that a person may wrongly take for a proof. Empty if no node drops traffic."""
-    from etpguard.assess.node_states import client_of
+    from etpguard.assess.node_states import Client, client_of
 
     hints = list(_renamed(assessed, assessment))
     dropping = [port for port in assessment.ports if port.dropped(assessment.nodes)]
@@ -88,7 +88,7 @@ def _misleading(assessed: Assessed, assessment: Assessment) -> Lines:
         for sentence in assessed.engine.misleading(assessment.nodes):
             yield f"  {sentence.format(port=node_port)}"
     met = client_of(dropping, assessment.nodes)
-    if met is not None and met.value.startswith("timeout"):
+    if met in (Client.TIMEOUT, Client.MIXED):
         yield "  A dropped packet causes no refusal and no log line. Clients time out."
     for hint in hints:
         yield f"  {hint}"

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from etpguard.assess import Assessment, InternalAssessment
-from etpguard.assess.consumers.aws_lbc.node_advice import LABEL_THE_NODES
 from etpguard.assess.consumers.changes import ObjectChange, WorkloadChange
 from etpguard.assess.consumers.consumer import Advice, Consumer
 from etpguard.assess.internal_advice import SURGING
@@ -86,7 +85,7 @@ def internal_ways(
 def _with_labels(items: list[Advice], held: list[Advice]) -> list[Advice]:
     if not held:
         return items
-    at = next((n for n, item in enumerate(items) if item.title.startswith(LABEL_THE_NODES)), len(items) - 1)
+    at = next((n for n, item in enumerate(items) if item.labels_nodes), len(items) - 1)
     return [*items[: max(at, 0)], *held, *items[max(at, 0) :]]
 
 

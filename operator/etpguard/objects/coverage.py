@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -13,10 +13,10 @@ VERSION = "v1alpha1"
 API_VERSION = f"{GROUP}/{VERSION}"
 
 
-PHASES = frozenset(
-    {"Applying", "Applied", "RollingBack", "RolledBack", "RolledBackByUser", "Reverted", "Adopted", "Cancelled"}
-)
-"""Phases of a remediation that this version knows."""
+Phase = Literal[
+    "Applying", "Applied", "RollingBack", "RolledBack", "RolledBackByUser", "Reverted", "Adopted", "Cancelled"
+]
+"""The phases of a remediation that this version knows."""
 KEPT = 50
 """Intents and reverts that the record of a remediation keeps, the newest."""
 
@@ -44,8 +44,7 @@ class Remediation(Shape, frozen=True):
     was about to be done. Times are RFC 3339 in UTC.
     """
 
-    phase: str
-    """Applying, Applied, RollingBack, RolledBack, RolledBackByUser, Reverted, Adopted or Cancelled."""
+    phase: Phase
     service_uid: str = msgspec.field(name="serviceUID", default="")
     original_policy: str = "Local"
     original_health_check_node_port: int | None = None
@@ -62,7 +61,12 @@ class Remediation(Shape, frozen=True):
     held_for: str = ""
     """After RolledBackByUser: the versions of the policies that a person overruled."""
     message: str = ""
-    """Why it is in the phase. In RollingBack it is data: it begins with the code of the reason."""
+    """Why it is in the phase. In RollingBack it begins with the code of the reason: see `rollback_cause`."""
+
+    @property
+    def rollback_cause(self) -> str:
+        """The code of the reason for which a rollback began. It is known in RollingBack only."""
+        return self.message.partition(":")[0] if self.phase == "RollingBack" else ""
 
     def in_force_for(self, uid: str) -> bool:
         """Whether etpguard has changed the Service of that uid, or is about to."""
@@ -95,7 +99,6 @@ class ServiceCoverage(AnnotatedRecord, frozen=True):
         if raw is None:
             return None, False
         try:
-            found = msgspec.convert(raw, Remediation)
+            return msgspec.convert(raw, Remediation), False
         except msgspec.ValidationError:
             return None, True
-        return (found, False) if found.phase in PHASES else (None, True)

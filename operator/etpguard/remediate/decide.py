@@ -100,9 +100,9 @@ def _remediated(case: Case, record: Remediation, ledger: Ledger, now: float) -> 
         if case.by_person:
             return made(Action.NOTE_USER_ROLLBACK, reasons.ROLLED_BACK_BY_USER.because(f"{who} set Local"))
         return made(Action.NOTE_REVERT, reasons.REVERTED.because(f"{who} set Local"))
-    begun = record.phase == "RollingBack"
-    if begun and asked_by_a_person(record):
+    if asked_by_a_person(record):
         return made(Action.ROLL_BACK, reasons.ROLLING_BACK.because("a rollback began"))
+    begun = record.phase == "RollingBack"
     if record.phase == "Applying":
         return made(Action.APPLY, reasons.APPLYING.because("the Service is patched; its record is next"))
     # An automatic rollback that began, and was not sent, needs its reason again: coverage may have ended.
@@ -142,7 +142,7 @@ def _remediated(case: Case, record: Remediation, ledger: Ledger, now: float) -> 
 
 def asked_by_a_person(record: Remediation) -> bool:
     """Whether `rollbackRequests` asked for the rollback that began."""
-    return Reason.code_of(record.message) == reasons.ROLLBACK_REQUESTED.code
+    return record.rollback_cause == reasons.ROLLBACK_REQUESTED.code
 
 
 def unasked_rollback(case: Case, now: float) -> bool:

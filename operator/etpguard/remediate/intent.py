@@ -13,6 +13,7 @@ from etpguard.kube.present_object import present_object
 from etpguard.kube.verbs import Json
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE_COVERAGE, Reject, Remediation, ServiceCoverage, decode_item, times
+from etpguard.objects.coverage import Phase
 from etpguard.remediate.current_service import CurrentService
 from etpguard.remediate.errors import Changed
 from etpguard.remediate.memory import RemediationMemory
@@ -101,7 +102,7 @@ def _changed(now: CurrentService) -> Changed:
     return Changed(f"ServiceCoverage {now.service.key} changed since it was read")
 
 
-def entered(remediation: Remediation, phase: str, since: str, message: str | None = None) -> Remediation:
+def entered(remediation: Remediation, phase: Phase, since: str, message: str | None = None) -> Remediation:
     """The record in another phase."""
     text = remediation.message if message is None else message[:MAX_MESSAGE]
     return msgspec.structs.replace(remediation, phase=phase, since=since, message=text)

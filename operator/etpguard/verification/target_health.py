@@ -29,17 +29,22 @@ class Health(Enum):
 @dataclass(frozen=True, slots=True)
 class TargetView:
     """One target as the load balancer sees it. `target` is its name there; `provider_id` and `address` lead to the
-    node, "" if not given; `port` and `check_port`, which the health check asks, are 0 if not given. `words` is the
-    state and the reason, as the load balancer reports them."""
+    node, "" if not given; `port` and `check_port`, which the health check asks, are 0 if not given. `state` and
+    `reason` are as the load balancer reports them, "" if not given."""
 
     target: str
     health: Health
-    words: str
+    state: str
     reason: str = ""
     provider_id: str = ""
     address: str = ""
     port: int = 0
     check_port: int = 0
+
+    @property
+    def words(self) -> str:
+        """The state and the reason."""
+        return f"{self.state} ({self.reason})" if self.reason else self.state or "no state"
 
 
 class TargetHealthError(ValueError):
@@ -119,13 +124,12 @@ _AWS_STATES = {"healthy": Health.HEALTHY, "unhealthy": Health.UNHEALTHY, "unheal
 
 def _aws(given: _AwsDescription) -> TargetView:
     target, state = given.target, given.target_health
-    words = f"{state.state} ({state.reason})" if state.reason else state.state
     instance = target.id if target.id.startswith("i-") else ""
     asked = given.health_check_port
     return TargetView(
         target=target.id,
         health=_AWS_STATES.get(state.state, Health.OPEN),
-        words=words,
+        state=state.state,
         reason=state.reason,
         provider_id=instance,
         address="" if instance else target.id,
@@ -145,7 +149,7 @@ def _google(given: _GoogleStatus) -> TargetView:
     return TargetView(
         target=path.get("instances", given.ip_address),
         health=_GOOGLE_STATES.get(given.health_state, Health.OPEN),
-        words=given.health_state or "no state",
+        state=given.health_state,
         provider_id=f"gce://{path['projects']}/{path['zones']}/{path['instances']}" if known else "",
         address=given.ip_address,
     )
@@ -158,7 +162,8 @@ def _azure(given: _AzureAddress) -> TargetView:
     return TargetView(
         target=given.ip_address,
         health=_AZURE_STATES.get(given.state.lower(), Health.OPEN),
-        words=f"{given.state} ({given.reason})" if given.reason else given.state,
+        state=given.state,
+        reason=given.reason,
         address=given.ip_address,
     )
 
@@ -228,7 +233,7 @@ def _missing(node: str, why: str) -> TargetJudged:
 
 
 def _unexpected(node: str, view: TargetView, others: str) -> TargetJudged:
-    if view.words.partition(" ")[0] in _LEAVING or view.reason == "Target.NotRegistered":
+    if view.state in _LEAVING or view.reason == "Target.NotRegistered":
         why = "the load balancer removes the target, as etpguard predicts"
         return TargetJudged(node, view.target, "no target", view.words, Verdict.AGREES, why)
     if others:
@@ -269,8 +274,7 @@ def _judge(node: str, view: TargetView, prediction: CheckPrediction) -> TargetJu
         return row("not known", Verdict.INCONCLUSIVE, prediction.why)
     predicted = "passes" if prediction.passes else "fails"
     if view.health is Health.OPEN:
-        state = view.words.partition(" ")[0]
-        return row(predicted, Verdict.INCONCLUSIVE, _OPEN.get(state, "etpguard does not know this state"))
+        return row(predicted, Verdict.INCONCLUSIVE, _OPEN.get(view.state, "etpguard does not know this state"))
     if view.reason == "Elb.InternalError":
         return row(predicted, Verdict.INCONCLUSIVE, "the load balancer reports an internal error of its own")
     if view.check_port and prediction.check_port not in (0, view.check_port):

@@ -129,3 +129,5 @@ class Advice:
     client_ip: ClientIP | None = None
     """What it does to the client's address, where it changes externalTrafficPolicy to Cluster; None for any other
     advice."""
+    labels_nodes: bool = False
+    """Whether it labels the nodes of the pods to target only those."""

@@ -18,9 +18,6 @@ from etpguard.assess.node_rule import EXCLUDE_LABEL
 from etpguard.assess.outcome import Outcome
 from etpguard.objects import Key, Node, Requirement, Service
 
-LABEL_THE_NODES = "Or target only the nodes of the pods"
-"""The title of the advice that asks people to label nodes; `foresight.patches` finds the advice by it."""
-
 _ANY = node_rule(None, AwsOptions())
 
 
@@ -56,11 +53,12 @@ def narrow(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) ->
     # The labels come first, so the selector is no change that can be applied by itself, and no command either: a
     # selector that selects no node empties the target group.
     yield Advice(
-        LABEL_THE_NODES,
+        "Or target only the nodes of the pods",
         "Label these nodes, select the label, and keep the pods there by nodeSelector "
         f"{json.dumps({key: value})} in their template.{others}",
         "Cost: fewer targets to fail over to, and a pod on another node gets no traffic.",
         f"{label} && {step.command}",
+        labels_nodes=True,
     )
 
 
