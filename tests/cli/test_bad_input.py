@@ -59,7 +59,11 @@ MERGE_BOMB = "a0: &a0 {k0: v}\n" + "".join(
             "kind: List\nitems: [a: b: c]\n", ["state: document 1: line 2", "not YAML"], id="broken YAML"
         ),
         pytest.param("kind: A\n---\n\tx\n", ["state: document 2: line 3"], id="second YAML document broken"),
-        pytest.param("just words", ["state: document 1: not a Kubernetes object"], id="a text"),
+        pytest.param(
+            "just words",
+            ["state: document 1: not a Kubernetes object: text instead of the output of `kubectl get -o json`"],
+            id="a text, such as the table of kubectl",
+        ),
         pytest.param("", ["state: empty"], id="an empty file"),
         pytest.param(b"\x7fELF\x02\x01\x01\x00\xff\xfe" * 50, ["state: ", "binary"], id="binary garbage"),
         pytest.param("\x00\x01\x02", ["state: ", "binary"], id="control characters"),
@@ -90,6 +94,25 @@ def test_an_unreadable_file(tmp_path: Path) -> None:
 
 def test_an_empty_directory(tmp_path: Path) -> None:
     assert f"{tmp_path}: no .json, .yaml or .yml file" in failed(etpguard("check", "-f", tmp_path))
+
+
+def test_a_directory_that_has_only_directories(tmp_path: Path) -> None:
+    """As of `oc adm must-gather`."""
+    (tmp_path / "namespaces").mkdir()
+    assert failed(etpguard("check", "-f", tmp_path)).endswith("; its folders are not read: name each one with -f")
+
+
+def test_a_directory_whose_services_are_in_directories(tmp_path: Path) -> None:
+    """As of `kubectl cluster-info dump`."""
+    items = seed()
+    (tmp_path / "nodes.json").write_text(as_list([i for i in items if i["kind"] == "Node"]))
+    below = tmp_path / "default"
+    below.mkdir()
+    (below / "services.json").write_text(as_list([i for i in items if i["kind"] != "Node"]))
+    line = failed(etpguard("check", "-f", tmp_path))
+    why = "nothing was checked, because there is no Service in the input"
+    assert line.endswith(f"{why}; the folders in {tmp_path} are not read: name each one with -f")
+    assert etpguard("check", "-f", tmp_path, "-f", below).code == 0
 
 
 def test_a_directory_with_other_files_among_them(tmp_path: Path) -> None:
@@ -315,9 +338,20 @@ def test_an_input_without_services_is_no_check(kept: tuple[str, ...], lacking: s
     )
 
 
-def test_an_object_that_is_none_is_no_check() -> None:
-    line = failed(etpguard("check", "-f", "-", stdin="{}"))
-    assert "nothing was checked, because there is no Service in the input; stdin: no kind" in line
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        pytest.param("{}", "stdin: ", id="an empty object"),
+        pytest.param("controller:\n  replicas: 1\n", "stdin: document 1: ", id="values of a chart"),
+        pytest.param("Name: web\nType: NodePort\n", "stdin: document 1: ", id="kubectl describe"),
+        pytest.param("error: Unauthorized\n", "stdin: document 1: ", id="the error of kubectl"),
+    ],
+)
+def test_an_object_that_is_none_is_no_check(body: str, place: str) -> None:
+    assert failed(etpguard("check", "-f", "-", stdin=body)).endswith(
+        f"nothing was checked, because there is no Service in the input; {place}no kind; "
+        "-f takes the output of `kubectl get -o json` or `-o yaml`"
+    )
 
 
 def test_strict_covers_kinds_that_are_not_in_the_input() -> None:

@@ -52,8 +52,19 @@ def unclaimed(items: list[Json]) -> list[Json]:
     return items
 
 
-def test_local_services_without_any_node() -> None:
-    assert "no Node" in failed(etpguard("check", "-f", "-", stdin=as_list(seed("Node"))))
+@pytest.mark.parametrize(
+    ("lacking", "resources"),
+    [
+        pytest.param(["Node"], "nodes", id="only the Nodes"),
+        pytest.param(["Node", "EndpointSlice", "Ingress"], "nodes,endpointslices,ingresses", id="other kinds too"),
+    ],
+)
+def test_local_services_without_any_node(lacking: list[str], resources: str) -> None:
+    line = failed(etpguard("check", "-f", "-", stdin=as_list(seed(*lacking))))
+    assert line == (
+        "etpguard: stdin: there are Services with externalTrafficPolicy Local but no Node; "
+        f"add -f more.yaml after `kubectl get {resources} -A -o yaml > more.yaml`"
+    )
 
 
 def test_no_endpoint_slice_at_all_is_unknown() -> None:

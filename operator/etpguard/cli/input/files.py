@@ -82,12 +82,22 @@ def _files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
     try:
-        found = sorted(p for p in path.iterdir() if p.suffix in SUFFIXES and p.is_file())
+        inside = sorted(path.iterdir())
+        found = [each for each in inside if each.suffix in SUFFIXES and each.is_file()]
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}") from None
     if not found:
-        raise Failure(f"{path}: no .json, .yaml or .yml file in this directory")
+        deeper = "; its folders are not read: name each one with -f" if any(map(Path.is_dir, inside)) else ""
+        raise Failure(f"{path}: no .json, .yaml or .yml file in this directory{deeper}")
     return found
+
+
+def folder_with_folders(sources: Sequence[str]) -> str:
+    """The first of these sources that is a directory with directories in it, whose files are not read; or ""."""
+    for source in sources:
+        if source != "-" and Path(source).is_dir() and any(each.is_dir() for each in Path(source).iterdir()):
+            return source
+    return ""
 
 
 def _documents(name: str, body: bytes) -> Iterator[Document]:

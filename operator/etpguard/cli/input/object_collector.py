@@ -63,6 +63,8 @@ def json_document(where: str, body: bytes | msgspec.Raw) -> Document:
 
 def yaml_document(where: str, content: Any) -> Document:
     """Raises msgspec.ValidationError for what is not a mapping."""
+    if isinstance(content, str):
+        raise msgspec.ValidationError("text instead of the output of `kubectl get -o json` or `-o yaml`")
     if not isinstance(content, dict):
         raise msgspec.ValidationError(f"a {type(content).__name__} instead of a mapping")
     items = content.get("items")

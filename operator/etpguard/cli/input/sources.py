@@ -96,17 +96,23 @@ def _from_files(sources: Sources) -> tuple[Loaded, Sequence[ConsumerFamily]]:
     loaded = Loaded(picture, live=False, where=", ".join(map(files.shown, sources.files)))
     files.load(loaded, sources.files)
     if not len(picture.store(SERVICE)) and not loaded.dumped:
-        raise Failure(_nothing_checked(loaded))
+        raise Failure(_nothing_checked(loaded, files.folder_with_folders(sources.files)))
     return loaded, families
 
 
-def _nothing_checked(loaded: Loaded) -> str:
-    """Why there is nothing to assess. `kubectl get` prints an empty List if it has no valid credentials."""
-    unread = not loaded.malformed and not any(len(loaded.picture.store(kind)) for kind in loaded.picture.kinds)
+def _nothing_checked(loaded: Loaded, folder: str) -> str:
+    """Why there is nothing to assess. `kubectl get` prints an empty List if it has no valid credentials.
+    `folder` is a source with folders in it, or ""."""
+    nothing = not any(len(loaded.picture.store(kind)) for kind in loaded.picture.kinds)
+    unread = nothing and not loaded.malformed
     lacking = "no object that etpguard reads" if unread else "no Service"
     why = [*loaded.malformed, *loaded.warnings][:1]
     if unread and not loaded.others:
         why = ["kubectl prints an empty List if it cannot log in"]
+    if folder:
+        why = [f"the folders in {folder} are not read: name each one with -f"]
+    elif nothing and loaded.malformed:
+        why.append("-f takes the output of `kubectl get -o json` or `-o yaml`")
     return "; ".join([f"{loaded.where}: nothing was checked, because there is {lacking} in the input", *why])
 
 
@@ -200,12 +206,24 @@ def _assessed(
     engine = Engine(picture, consumer_families, options)
     engine.refresh_all()
     if engine.assessments and not len(picture.store(NODE)):
-        raise Failure(f"{loaded.where}: there are Services with externalTrafficPolicy Local but no Node")
+        raise Failure(_no_node(loaded))
     _warn_of_data_planes(loaded, engine)
     if not loaded.complete:
         _warn_of_missing_kinds(loaded, engine)
     advisor = Advisor(picture, consumer_families, lambda: engine.planes, partial(_warn_of_failure, loaded))
     return Assessed(sources, loaded, namespaces, engine, advisor)
+
+
+def _no_node(loaded: Loaded) -> str:
+    """That there is no Node, and the command that reads it with the other kinds that the files lack."""
+    from etpguard.objects import ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, NODE
+
+    why = f"{loaded.where}: there are Services with externalTrafficPolicy Local but no Node"
+    if loaded.complete:
+        return why
+    kinds: tuple[AnyKind, ...] = (ENDPOINT_SLICE, INGRESS, INGRESS_CLASS)
+    lacking = [NODE.plural, *(kind.plural for kind in kinds if kind in loaded.picture.unlisted)]
+    return f"{why}; add -f more.yaml after `kubectl get {','.join(lacking)} -A -o yaml > more.yaml`"
 
 
 def _warn_of_failure(loaded: Loaded, what: str, error: Exception) -> None:
