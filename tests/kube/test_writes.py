@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from aiohttp import ServerDisconnectedError
+from aiohttp.http_exceptions import TransferEncodingError
 
 from etpguard.kube import verbs
-from etpguard.kube.errors import ApiError
+from etpguard.kube.errors import ApiError, BadKubeconfig
 from etpguard.kube.verbs import Request
 from etpguard.kube.writes import NotNow, OutOfScope, WriteLimits, Writer
 from etpguard.objects import NODE, SERVICE, SERVICE_COVERAGE, Key
@@ -118,6 +120,10 @@ def test_a_read_passes_a_closed_gate() -> None:
         pytest.param([failure(500, "InternalError"), ok({"a": 1})], 2, id="500"),
         pytest.param([failure(503, ""), failure(504, "Timeout"), ok({"a": 1})], 3, id="503 and 504"),
         pytest.param([ConnectionResetError("reset"), ok({"a": 1})], 2, id="no answer"),
+        pytest.param([BadKubeconfig("the plugin failed"), ok({"a": 1})], 2, id="no credentials"),
+        pytest.param([ServerDisconnectedError(), ok({"a": 1})], 2, id="disconnected"),
+        pytest.param([TransferEncodingError("a chunk"), ok({"a": 1})], 2, id="a broken answer"),
+        pytest.param([RuntimeError("can't start new thread"), ok({"a": 1})], 2, id="no thread is left"),
         pytest.param([failure(429, "TooManyRequests"), ok({"a": 1})], 2, id="429"),
     ],
 )
@@ -347,10 +353,26 @@ def test_silence_is_a_problem_until_an_answer() -> None:
     assert gate.writer.problems() == []
 
 
-def test_a_request_given_up_is_in_doubt_for_its_time_out() -> None:
-    gate = Gate(ConnectionResetError("reset"))
+def test_a_fault_of_etpguard_is_not_silence_of_the_api_server() -> None:
+    """It is raised as it is, and the same request is not sent again."""
+    gate = Gate(TypeError("an operand of our own"), ok())
+    with pytest.raises(TypeError):
+        gate.write()
+    assert gate.writer.problems() == []
+    assert gate.write() == {}
+
+
+@pytest.mark.parametrize(
+    ("failure_", "raised"),
+    [
+        pytest.param(ConnectionResetError("reset"), ApiError, id="no answer"),
+        pytest.param(TypeError("after it was sent"), TypeError, id="a fault of etpguard"),
+    ],
+)
+def test_a_request_given_up_is_in_doubt_for_its_time_out(failure_: Exception, raised: type[Exception]) -> None:
+    gate = Gate(failure_)
     assert asyncio.run(gate.writer.quiet(1))
-    with pytest.raises(ApiError):
+    with pytest.raises(raised):
         gate.write(attempts=1)
     assert not asyncio.run(gate.writer.quiet(1))
     gate.clock.now += 10

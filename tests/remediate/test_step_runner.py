@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from cronsim import CronSimError
 
 from etpguard.kube.errors import ApiError
 from etpguard.kube.failures import Failures
@@ -15,6 +16,7 @@ from etpguard.kube.verbs import Request
 from etpguard.kube.writes import NotNow
 from etpguard.objects import Key
 from etpguard.objects.events import Event
+from etpguard.remediate import controller
 from etpguard.remediate.controller import RemediationController
 from etpguard.remediate.decide import Decision, decide
 from etpguard.remediate.dwell import DwellHistory
@@ -182,6 +184,28 @@ def test_a_step_that_fails_as_nobody_foresaw_is_postponed_like_any_other_and_log
     loop.play()
     assert loop.pauses == pytest.approx([FIRST, 2 * FIRST])
     assert [r.exc_info is not None for r in caplog.records if "ZeroDivisionError: one" in r.message] == [True]
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        pytest.param(ValueError("year 10000"), "Undecidable", id="a value of a policy"),
+        pytest.param(CronSimError("Bad day"), "Undecidable", id="a schedule"),
+        pytest.param(KeyError("x"), "DecisionFailed", id="a fault of etpguard"),
+    ],
+)
+def test_who_is_to_blame_where_no_decision_is_made(
+    error: Exception, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> Decision:
+        raise error
+
+    monkeypatch.setattr(controller, "decide", fail)
+    loop = Loop(case())
+    asyncio.run(loop._remediator.round())
+    asyncio.run(loop._remediator.round())
+    assert not loop.tries
+    assert [each["reason"] for each in loop.excluded] == [reason]
 
 
 def test_a_gate_that_closes_meanwhile_is_not_the_objects_fault() -> None:

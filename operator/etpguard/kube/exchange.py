@@ -1,4 +1,4 @@
-"""One request and its answer, with a total time-out. Every failure is an ApiError."""
+"""One request and its answer, with a total time-out. Every failure of the request is an ApiError."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from etpguard.kube.errors import ApiError, Status
+from etpguard.kube.errors import ApiError, KubeError, Status
 from etpguard.kube.on_request import OnRequest, uncounted
 from etpguard.kube.verbs import Json, Request
 from etpguard.objects import Kind, Page, Record, decode_page
@@ -58,7 +58,8 @@ async def exchange(
 ) -> Answer:
     """Send `request` once. `timeout`, in seconds, includes the credentials and the body of the answer.
 
-    Raises only ApiError: for any status but 2xx, and for no answer.
+    Raises ApiError for any status but 2xx, and for no answer. Another exception is a fault of etpguard or of its
+    libraries; the request may have been sent.
     """
     status = 0
     try:
@@ -68,14 +69,23 @@ async def exchange(
         status = answer.status
     except TimeoutError:
         raise ApiError(0, "Timeout", f"no answer within {timeout:.3g} s") from None
-    except Exception as error:
-        # Any error of credentials, TLS or sockets means the same to the caller: no answer.
+    except _no_answer() as error:
         raise ApiError(0, type(error).__name__, str(error) or type(error).__name__) from error
     finally:
         on_request(request.verb, request.resource, status)
     if not 200 <= status < 300:
         raise _failure(answer)
     return answer
+
+
+def _no_answer() -> tuple[type[Exception], ...]:
+    """What credentials, TLS, sockets and answers that are not HTTP raise. They all mean the same to the caller.
+    RuntimeError: a thread that cannot be started, or a session that is closed. UnicodeError: a host name that
+    cannot be looked up."""
+    from aiohttp import ClientError
+    from aiohttp.http_exceptions import HttpProcessingError
+
+    return (KubeError, OSError, ClientError, HttpProcessingError, RuntimeError, UnicodeError)
 
 
 async def _send(client: Client, request: Request, timeout: float) -> Answer:  # noqa: ASYNC109

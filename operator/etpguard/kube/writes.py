@@ -201,11 +201,8 @@ class Writer:
         self._quiet.clear()
         try:
             yield
-        except asyncio.CancelledError:
-            self._in_doubt_until = self._clock() + self._limits.timeout
-            raise
-        except ApiError as error:
-            if not error.status:
+        except BaseException as error:
+            if not (isinstance(error, ApiError) and error.status):
                 self._in_doubt_until = self._clock() + self._limits.timeout
             raise
         finally:

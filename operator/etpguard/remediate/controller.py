@@ -10,12 +10,15 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Mapping
 
+from cronsim import CronSimError
+
 from etpguard.assess import Assessment
 from etpguard.kube.errors import ApiError
 from etpguard.kube.failures import Failures
 from etpguard.kube.writes import NotNow, Writer
 from etpguard.objects import SERVICE_COVERAGE, Key
 from etpguard.objects.log_fields import action_fields, request_fields, service_fields
+from etpguard.objects.text import describe
 from etpguard.remediate import reasons
 from etpguard.remediate.decide import Action, Decision, decide
 from etpguard.remediate.dwell import DwellHistory
@@ -36,6 +39,8 @@ from etpguard.remediate.turns import Turns
 _log = logging.getLogger(__name__)
 
 
+OF_VALUES = (ValueError, OverflowError, CronSimError)
+"""What the parsers of schedules, times and amounts raise for a value of a policy that they cannot evaluate."""
 _ROUND = "all Services"
 """Names a round in the log of failures."""
 
@@ -191,13 +196,15 @@ class RemediationController:
             )
 
     def _decided(self, case: Case, ledger: Ledger, now: float) -> Decision:
-        """The decision. No action for a Service whose policies have a value that etpguard cannot evaluate."""
+        """The decision. No action for a Service about which etpguard fails to decide."""
         key = case.service.key
         try:
             return decide(case, ledger, now)
         except Exception as error:
             self._failures.note("remediation", f"the decision about Service {key}", error, service_fields(key))
-            return Decision(Action.NONE, reasons.UNDECIDABLE.because(str(error)))
+            if isinstance(error, OF_VALUES):
+                return Decision(Action.NONE, reasons.UNDECIDABLE.because(str(error)))
+            return Decision(Action.NONE, reasons.DECISION_FAILED.because(describe(error)))
 
     async def _sleep(self, stop: asyncio.Event, seconds: float) -> None:
         """Sleep for `settle` at least; then until a change, the end, the time at which the next round is due, or

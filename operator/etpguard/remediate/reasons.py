@@ -231,6 +231,11 @@ UNDECIDABLE = RemediationReason(
     "a policy of the Service has a value that etpguard cannot evaluate",
     "Correct the value that the message names; the log has the details",
 )
+DECISION_FAILED = RemediationReason(
+    "DecisionFailed",
+    "etpguard failed to decide about the Service, by a fault of its own",
+    "Report it as a bug, with the traceback in the log",
+)
 
 # What etpguard does, or has done, about a Service.
 DUE = RemediationReason("Due", "the Service needs remediation and nothing prevents it", "Nothing")
@@ -308,6 +313,7 @@ LEFT_ALONE = (
     DRY_RUN_DONE,
     OBSERVE,
     UNDECIDABLE,
+    DECISION_FAILED,
 )
 """In the order in which `decide` asks, those that only the controller or the status give last."""
 
