@@ -146,6 +146,21 @@ def now_said(server: Server) -> str:
     return json.dumps({name: value for name, value in server.stored["status"].items() if name != "transitions"})
 
 
+def test_each_published_change_of_the_outcome_is_a_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    """The report keeps the last 20 changes and an Event lasts an hour; a log store keeps them all."""
+    caplog.set_level("INFO", "etpguard.publish.reports")
+    server = reported(COVERED)
+    server.settle(BLACKHOLE)
+    server.shown()
+    server.now += 60
+    server.advice = ("do that",)
+    server.settle(replace(BLACKHOLE, uncovered=0b010))
+    first, second = caplog.records
+    assert first.getMessage().startswith("default/web: outcome Covered (its first report): ")
+    assert second.getMessage().startswith("default/web: outcome Blackhole (was Covered): ")
+    assert (second.namespace, second.service, second.outcome) == ("default", "web", "Blackhole")  # type: ignore[attr-defined]
+
+
 def test_nothing_is_written_while_reports_are_not_read() -> None:
     """They would be created again without end, since the picture never shows them."""
     server = reported()

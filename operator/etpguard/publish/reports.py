@@ -3,6 +3,7 @@ here contains it, so the API server keeps it. A report with a remediation that s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Container, Sequence
 from functools import partial
 
@@ -14,6 +15,7 @@ from etpguard.kube.own_writes import OwnWrites
 from etpguard.kube.token_bucket import Buckets
 from etpguard.kube.writes import Writer
 from etpguard.objects import SERVICE, SERVICE_COVERAGE, Key, Service, ServiceCoverage
+from etpguard.objects.log_fields import service_fields
 from etpguard.objects.times import rfc3339
 from etpguard.outcomes import outcome_named
 from etpguard.publish.debounce import Debounce
@@ -22,6 +24,8 @@ from etpguard.publish.worker import Write
 from etpguard.report import service_coverage
 from etpguard.report.statuses import Json
 from etpguard.report.wording import Wording
+
+_log = logging.getLogger(__name__)
 
 AdviceTexts = Callable[[Assessment], Sequence[str]]
 InternalAdviceTexts = Callable[[InternalAssessment], Sequence[str]]
@@ -169,6 +173,11 @@ class ReportPublisher:
             verbs.apply(SERVICE_COVERAGE, key, body, subresource="status", uid=existing.uid, version=version)
         )
         self._status_written[key] = self._clock()
+        before, now = (existing.status or {}).get("outcome"), wanted["outcome"]
+        if now != before:
+            fields = service_fields(key, outcome=now)
+            was = f"was {before}" if before else "its first report"
+            _log.info("%s: outcome %s (%s): %s", key, now, was, wanted["reason"], extra=fields)
 
     async def _send(self, request: verbs.Request) -> None:
         self._own_writes.wrote(SERVICE_COVERAGE, await self._writer.write(request), self._clock())
