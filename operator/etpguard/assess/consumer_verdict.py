@@ -18,8 +18,9 @@ from etpguard.assess.consumers.targets import (
 )
 from etpguard.assess.eligible_nodes import EligibleNodes
 from etpguard.assess.health_prediction import HealthPrediction
+from etpguard.assess.node_port_addresses import NodePortAddresses
 from etpguard.assess.node_rule import EXCLUDE_LABEL, Hosts, NodeRule, Readiness
-from etpguard.assess.node_states import PortState, ServiceStates, Uncertain
+from etpguard.assess.node_states import Frontend, PortState, ServiceStates
 from etpguard.assess.outcome import (
     NO_HEALTHY_TARGET,
     TOO_FEW_HEALTHY,
@@ -29,7 +30,6 @@ from etpguard.assess.outcome import (
 )
 from etpguard.assess.probe import NotModelled
 from etpguard.assess.resilience import Coverage
-from etpguard.assess.state_cache import NodeStateCache
 from etpguard.assess.unreadable_nodes import UnreadableNodes
 from etpguard.assess.verdict_rules import (
     agreed,
@@ -43,20 +43,13 @@ from etpguard.assess.verdict_rules import (
     worst_of,
 )
 from etpguard.cluster import Picture
-from etpguard.objects import NODE, IPFamily, Key
+from etpguard.objects import NODE, Key
 
 _REASONS = {code: Reason(code) for code in (*Outcome.__members__, NO_HEALTHY_TARGET, TOO_FEW_HEALTHY)}
 REGISTRATION_STOPS = ("NodeNotIdentified", "RegistrationBlocked")
 """The reasons with which a node may keep the controller from registering and removing any other."""
 _PODS = Reason("TargetsPods", "it sends to pods directly, so the traffic policy is not on its path")
 _ANY_NODE = NodeRule(taints=(), readiness=Readiness.IGNORED)
-_ONE_ADDRESS = Reason(
-    "NodeAddressNotKnown",
-    "kube-proxy may serve node ports only at the InternalIP of a node, by its nodePortAddresses or by the default "
-    "of nftables mode. Then traffic that is sent to the ExternalIP is lost, unless the cloud translates the "
-    "address. Nothing is lost if the traffic is sent to the InternalIP. Compare with etpguard verify, or set "
-    "nodePortAddresses",
-)
 _NOT_IN_FAMILY = Reason(
     "NodeAddressNotServed",
     "it also sends to InternalIPs of an IP family that the Service does not have, where nothing serves the node "
@@ -91,13 +84,13 @@ class ConsumerJudge:
         eligible: EligibleNodes,
         unreadable: UnreadableNodes,
         health: HealthPrediction,
-        states: NodeStateCache,
+        addresses: NodePortAddresses,
     ) -> None:
         self._picture = picture
         self._eligible = eligible
         self._unreadable = unreadable
         self._health = health
-        self._states = states
+        self._addresses = addresses
 
     def verdict(self, states: ServiceStates, consumer: Consumer, blind: Reason | None) -> ConsumerVerdict:
         """The outcome of `consumer` for a Service with these node states. `blind`: why the states are not known;
@@ -198,8 +191,8 @@ class ConsumerJudge:
         if (seen := frontend(consumer, state.family)) is not None:
             state = state.seen_through(seen)
         forwarding = state.forwarding
-        if consumer.targets.external and (odd := forwarding & self._served_at_one_address(state.family)):
-            state = replace(state, uncertain=(*state.uncertain, Uncertain(odd, _ONE_ADDRESS)))
+        if seen in (None, Frontend.NODE_PORT):
+            state = state.doubted_where_forwarding(self._addresses.doubts(state.family, consumer.targets.external))
         unused = forwarding & self._picture.nodes.present & ~eligible
         uncovered = state.dropped(eligible)
         spare = self._eligible.spare(rule, self._picture.store(NODE))
@@ -220,11 +213,6 @@ class ConsumerJudge:
         coverage = self._coverage(state, eligible, uncovered, sees, spare, consumer)
         client = state.client(uncovered) if uncovered else None
         return ConsumerVerdict(consumer, verdict.outcome, reason, eligible, uncovered, unused, coverage, client)
-
-    def _served_at_one_address(self, family: IPFamily) -> int:
-        """The nodes with an ExternalIP that may not serve node ports there."""
-        nodes = self._states.rules.serves_one_address
-        return nodes and nodes & self._nodes_of(replace(_ANY_NODE, second_address=family))
 
     def _coverage(
         self, state: PortState, eligible: int, uncovered: int, passes: int, spare: int, consumer: Consumer

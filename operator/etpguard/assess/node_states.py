@@ -168,6 +168,12 @@ class PortState(Struct, frozen=True):
             uncertain_through=(),
         )
 
+    def doubted_where_forwarding(self, doubts: Iterable[Uncertain]) -> PortState:
+        """The state with more doubts, each about those of its nodes that forward."""
+        forwarding = self.forwarding
+        more = tuple(each._replace(nodes=here) for each in doubts if (here := each.nodes & forwarding))
+        return replace(self, uncertain=(*self.uncertain, *more)) if more else self
+
     def doubt(self, nodes: int) -> Reason | None:
         """Why the state on some of `nodes` is not known."""
         return next((each.reason for each in self.uncertain if each.nodes & nodes), None)

@@ -20,6 +20,7 @@ from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.eligible_nodes import EligibleNodes
 from etpguard.assess.health_prediction import HealthPrediction
 from etpguard.assess.internal import VIRTUAL, Circumstances
+from etpguard.assess.node_port_addresses import NodePortAddresses
 from etpguard.assess.node_rule import ANY_CLIENT, NodeRule, Readiness
 from etpguard.assess.node_states import PortState, ServiceStates
 from etpguard.assess.outcome import (
@@ -70,7 +71,8 @@ class Judge:
         self._eligible = eligible
         self._states = states
         self._unreadable = UnreadableNodes(picture)
-        self._consumers = ConsumerJudge(picture, eligible, self._unreadable, health, states)
+        self._addresses = NodePortAddresses(picture, eligible, states)
+        self._consumers = ConsumerJudge(picture, eligible, self._unreadable, health, self._addresses)
 
     def reset(self) -> None:
         """Note the Nodes that cannot be read. Call it when they change, and when the node table deals new
@@ -148,6 +150,8 @@ class Judge:
         self, service: Service, state: PortState, eligible: int
     ) -> tuple[Outcome, Reason | None, int]:
         """The outcome of one port, why it is Unknown, and the nodes that certainly drop its traffic."""
+        if state.node_port:
+            state = state.doubted_where_forwarding(self._addresses.doubts(state.family, external=False))
         verdict = without_consumer(eligible, state.forwarding, state.usable)
         if uncovered := verdict.uncovered & ~state.doubtful:
             return verdict.outcome, None, uncovered

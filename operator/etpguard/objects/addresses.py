@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from etpguard.objects.endpoints import IPFamily
 
@@ -31,6 +31,15 @@ def canonical(address: str) -> str:
 def _respelt(address: str) -> str:
     parsed = parse_address(address)
     return address if parsed is None else str(parsed)
+
+
+@lru_cache(maxsize=256)
+def network_of(text: str) -> IPv4Network | IPv6Network | None:
+    """A range of addresses; None if invalid."""
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        return None
 
 
 def parse_address(address: str) -> IPv4Address | IPv6Address | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
+from etpguard.objects.addresses import network_of, parse_address
 from etpguard.objects.arguments import kept_arguments
 from etpguard.objects.endpoints import IPFamily
 from etpguard.objects.records import LabelledMeta, LabelledRecord, Shape
@@ -196,6 +199,17 @@ class Node(LabelledRecord, frozen=True):
         internal = self._addresses("InternalIP")
         others = frozenset(map(_family, set(self._addresses("ExternalIP")) - set(internal)))
         return others & self.internal_families
+
+    def is_outside(self, ranges: Sequence[str]) -> bool:
+        """Whether it has addresses in the family of these ranges, and none in them. InternalIPs count, or else
+        ExternalIPs."""
+        found = [each for each in map(network_of, ranges) if each]
+        for type_ in ("InternalIP", "ExternalIP"):
+            parsed = [each for text in self._addresses(type_) if (each := parse_address(text))]
+            own = [each for each in parsed if found and each.version == found[0].version]
+            if own:
+                return not any(address in each for address in own for each in found)
+        return False
 
     def _addresses(self, type_: str) -> list[str]:
         return [each.address for each in (self.status and self.status.addresses) or () if each.type == type_]

@@ -70,6 +70,15 @@ def test_antrea_may_not_serve_the_address(scheme: str, expected: str) -> None:
     assert made.consumer().outcome.name == expected
 
 
+@pytest.mark.parametrize(("scheme", "expected"), [("gce", "Covered"), ("hcloud", "Unknown")])
+def test_the_ranges_of_node_ports_do_not_concern_the_address(scheme: str, expected: str) -> None:
+    plane = one_plane(DataPlane.KUBE_PROXY, settings=(("nodePortAddresses", "127.0.0.0/8"),))
+    subject = service(ingress=[{"ip": "203.0.113.7"}])
+    members = nodes(scheme, addresses=["10.0.0.1"])
+    made = world(subject, endpoints("a", "b", "c"), *members, options=Options(plane))
+    assert made.consumer().outcome.name == expected
+
+
 @pytest.mark.parametrize(
     ("kind", "entry", "reason"),
     [

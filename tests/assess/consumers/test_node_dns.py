@@ -132,6 +132,21 @@ def test_the_external_address_must_be_served(members: list[Json], options: Optio
     assert found._replace(eligible="abc") == expected
 
 
+@pytest.mark.parametrize(
+    ("ranges", "expected"),
+    [("10.0.0.0/8", "Covered"), ("192.168.0.0/16", "Unknown"), ("192.168.0.0/16,primary", "Covered")],
+)
+def test_any_client_needs_an_address_that_is_served(ranges: str, expected: str) -> None:
+    plain = service(type="NodePort")
+    members = [node(name, addresses=[f"10.0.0.{n}"]) for n, name in enumerate("abc", 1)]
+    made = world(plain, endpoints("a", "b", "c"), *members, options=kube_proxy("", ranges))
+    assert made.assessment.outcome.name == expected
+    made.put(node("a", addresses=["192.168.0.1"]))
+    made.put(node("b", addresses=["192.168.0.1"]))
+    made.put(node("c", addresses=["192.168.0.1"]))
+    assert (made.assessment.outcome.name == "Covered") is (expected == "Unknown" or "primary" in ranges)
+
+
 def test_an_outage_is_one_at_each_address() -> None:
     found = seen(gateway("{}"), endpoints("ghost"), *PUBLIC, options=kube_proxy("nftables"))
     assert found == Seen("Outage", "Outage", "abc", "abc")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from etpguard.assess import DataPlane
-from etpguard.assess.data_planes.kube_proxy import answers_arp_everywhere
+from etpguard.assess import DataPlane, KnownDataPlane
+from etpguard.assess.data_planes.kube_proxy import answers_arp_everywhere, node_port_ranges
 from etpguard.assess.data_planes.mixed import Rules
 from etpguard.objects import named
 from tests.assess.data_planes.clusters import (
@@ -647,7 +647,9 @@ def test_a_mode_of_k3s_that_has_no_rule_is_that_of_the_default() -> None:
             [KUBE_PROXY, proxy_config("nodePortAddresses: [primary, localhost]")], True, id="primary and localhost"
         ),
         pytest.param(
-            [daemon_set("kube-proxy", args=["--nodeport-addresses=primary, ::/0"])], False, id="with a space"
+            [daemon_set("kube-proxy", args=["--nodeport-addresses=primary, 0.0.0.0/0"])],
+            False,
+            id="with a space",
         ),
         pytest.param([KUBE_PROXY, proxy_config("nodePortAddresses: null")], False, id="null"),
         pytest.param([KUBE_PROXY, proxy_config('{mode: nftables, nodePortAddresses: ["::/0"]}')], False, id="all"),
@@ -663,7 +665,7 @@ def test_a_mode_of_k3s_that_has_no_rule_is_that_of_the_default() -> None:
     ],
 )
 def test_at_which_addresses_kube_proxy_serves_node_ports(items: list[Json], expected: bool) -> None:
-    assert bool(Rules(detect([A, *items]).planes).serves_one_address & 1) is expected
+    assert bool(Rules(detect([A, *items]).planes).node_port_ranges["IPv4"]) is expected
 
 
 @pytest.mark.parametrize(
@@ -676,7 +678,24 @@ def test_at_which_addresses_kube_proxy_serves_node_ports(items: list[Json], expe
 )
 def test_at_which_addresses_k3s_serves_node_ports(given: list[str], expected: bool) -> None:
     found = detect([node("a", annotations=args("k3s", "server", *given))])
-    assert bool(Rules(found.planes).serves_one_address & 1) is expected
+    assert bool(Rules(found.planes).node_port_ranges["IPv4"]) is expected
+
+
+@pytest.mark.parametrize(
+    ("setting", "ipv4", "ipv6"),
+    [
+        pytest.param("10.0.0.0/8, ::/0", ["10.0.0.0/8"], [], id="all of IPv6"),
+        pytest.param("0.0.0.0/0,fd00::/8", [], ["fd00::/8"], id="all of IPv4"),
+        pytest.param("10.0.0.0/8", ["10.0.0.0/8"], [], id="no range of IPv6"),
+        pytest.param("primary", ["primary"], ["primary"], id="primary"),
+        pytest.param("primary, all", [], [], id="primary and all"),
+        pytest.param("localhost", ["127.0.0.0/8"], ["::1/128"], id="localhost"),
+    ],
+)
+def test_the_families_of_node_port_addresses(setting: str, ipv4: list[str], ipv6: list[str]) -> None:
+    """pkg/proxy/util/nodeport_addresses.go NewNodePortAddresses, server.go expandNodePortAddressKeywords."""
+    plane = KnownDataPlane(DataPlane.KUBE_PROXY, settings=(("nodePortAddresses", setting),))
+    assert [list(node_port_ranges(plane, "IPv4")), list(node_port_ranges(plane, "IPv6"))] == [ipv4, ipv6]
 
 
 @pytest.mark.parametrize(

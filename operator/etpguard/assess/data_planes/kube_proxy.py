@@ -80,17 +80,24 @@ class KubeProxy:
         return tuple(_under_ipvs(port, by_port, outside) for port in ports)
 
 
-def serves_one_address(plane: KnownDataPlane) -> bool:
-    """Whether it may serve node ports only at the primary address of a node in each family, which is an InternalIP
-    if there is one: server.go detectNodeIPs. In nftables mode that is the default (server_linux.go). `primary`, or
-    ranges of addresses, may do so in each mode. kubernetes/kubernetes#138427 adds the words `all` and `localhost`;
-    all words and ranges add up."""
+PRIMARY = "primary"
+_WORDS = {"all": ("0.0.0.0/0", "::/0"), "localhost": ("127.0.0.0/8", "::1/128")}
+
+
+def node_port_ranges(plane: KnownDataPlane, family: IPFamily) -> tuple[str, ...]:
+    """The ranges of addresses at which it serves node ports, and PRIMARY for the primary address of a node, which
+    is an InternalIP if there is one: server.go detectNodeIPs. () for all addresses. In nftables mode PRIMARY is
+    the default (server_linux.go). Without a range of the family, all addresses of the family are served:
+    pkg/proxy/util/nodeport_addresses.go NewNodePortAddresses. kubernetes/kubernetes#138427 adds the words `all`
+    and `localhost`; all words and ranges add up."""
     if plane.name is not DataPlane.KUBE_PROXY:
-        return False
+        return ()
     found = plane.setting(NODE_PORTS)
     if found is None:
-        return plane.mode == "nftables"
-    return not any(each.strip() == "all" or each.strip().endswith("/0") for each in found.split(","))
+        return (PRIMARY,) if plane.mode == "nftables" else ()
+    every = [each for text in found.split(",") for each in _WORDS.get(text.strip(), (text.strip(),))]
+    ranges = tuple(each for each in every if each == PRIMARY or (":" in each) == (family == "IPv6"))
+    return () if any(each.endswith("/0") for each in ranges) else ranges
 
 
 def answers_arp_everywhere(plane: KnownDataPlane) -> bool:

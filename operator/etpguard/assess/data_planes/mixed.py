@@ -11,7 +11,7 @@ from etpguard.assess.data_planes.calico_ebpf import CalicoEBPF
 from etpguard.assess.data_planes.cilium import Cilium, limit
 from etpguard.assess.data_planes.inputs import Inputs, Nodes
 from etpguard.assess.data_planes.interface import DataPlane, KnownDataPlane, NodePlanes
-from etpguard.assess.data_planes.kube_proxy import KubeProxy, serves_one_address
+from etpguard.assess.data_planes.kube_proxy import KubeProxy, node_port_ranges
 from etpguard.assess.data_planes.kube_router import KubeRouter
 from etpguard.assess.data_planes.other import Other
 from etpguard.assess.data_planes.ovn_kubernetes import OVNKubernetes
@@ -32,6 +32,8 @@ _RULES: dict[DataPlane, Callable[[KnownDataPlane], Rule]] = {
     DataPlane.OTHER: Other,
 }
 
+
+_FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 
 NOT_KNOWN = "DataPlaneNotKnown"
 """The code of the reason where the outcome depends on a data plane that the signs leave open."""
@@ -81,10 +83,15 @@ class Rules:
         """Nodes whose port 10256 answers with success while they are Ready."""
         self.healthz_not_known = [(nodes, answer) for answer, nodes in healthz if isinstance(answer, str)]
         """Nodes of which that is not known, with the reason."""
-        self.serves_one_address = _union(
-            nodes for plane, (_, nodes) in zip(self._planes, self._rules, strict=True) if serves_one_address(plane)
-        )
-        """Nodes that may serve node ports at one of their addresses only."""
+        self.node_port_ranges: dict[IPFamily, list[tuple[tuple[str, ...], int]]] = {
+            family: [
+                (ranges, nodes)
+                for plane, (_, nodes) in zip(self._planes, self._rules, strict=True)
+                if (ranges := node_port_ranges(plane, family))
+            ]
+            for family in _FAMILIES
+        }
+        """Nodes that serve node ports at some of their addresses only; see the function of that name."""
         self._otherwise = [Rules(variant) for variant in planes.otherwise]
         self._doubt = Reason(NOT_KNOWN, f"{not_known(planes)}. Name the right one by --data-plane")
         for other in self._otherwise:

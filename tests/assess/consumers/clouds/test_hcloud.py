@@ -179,6 +179,30 @@ def test_without_a_node_of_its_own_the_targets_are_not_known() -> None:
 
 
 @pytest.mark.parametrize(
+    ("ranges", "annotations", "addresses", "expected"),
+    [
+        pytest.param("127.0.0.0/8", {}, "10.0.0.1", "NodeAddressNotKnown", id="loopback addresses"),
+        pytest.param("localhost", {}, "10.0.0.1", "NodeAddressNotKnown", id="the word localhost"),
+        pytest.param("192.168.0.0/16", {}, "10.0.0.1", "NodeAddressNotKnown", id="another network"),
+        pytest.param("fd00::/8", {}, "10.0.0.1", "Covered", id="a range of IPv6 leaves IPv4 open"),
+        pytest.param("10.0.0.0/8,::/0", {}, "10.0.0.1", "NodeAddressNotKnown", id="not the ExternalIP"),
+        pytest.param("10.0.0.0/8", {"use_private_ip": "true"}, "10.0.0.1", "Covered", id="the InternalIP"),
+        pytest.param("203.0.113.0/24", {}, "", "Covered", id="the only address"),
+        pytest.param("127.0.0.0/8,0.0.0.0/0", {}, "10.0.0.1", "Covered", id="all addresses"),
+        pytest.param("10.0.0.0/8,primary", {"use_private_ip": "true"}, "192.0.2.1", "Covered", id="primary"),
+    ],
+)
+def test_the_ranges_of_node_ports(ranges: str, annotations: dict[str, str], addresses: str, expected: str) -> None:
+    """kubernetes pkg/proxy/util/nodeport_addresses.go."""
+    plane = KnownDataPlane(DataPlane.KUBE_PROXY, settings=(("nodePortAddresses", ranges),))
+    members = nodes("hcloud", addresses=[addresses] if addresses else [], external=["203.0.113.1"])
+    options = Options(AllNodes(plane))
+    assert seen(web(None, **annotations), endpoints("a", "b", "c"), *members, options=options).reason == expected
+    lost = seen(web(None, **annotations), endpoints("ghost"), *members, options=options)
+    assert lost.outcome == "Outage", "at whatever address"
+
+
+@pytest.mark.parametrize(
     ("annotations", "outcome"),
     [
         pytest.param({}, "Unknown", id="an option of the controller decides"),
