@@ -200,6 +200,11 @@ class Node(LabelledRecord, frozen=True):
         others = frozenset(map(_family, set(self._addresses("ExternalIP")) - set(internal)))
         return others & self.internal_families
 
+    def is_second_address(self, address: str) -> bool:
+        """Whether this is an ExternalIP and no InternalIP, and it has an InternalIP of the same family."""
+        internal = self._addresses("InternalIP")
+        return address not in internal and _family(address) in map(_family, internal)
+
     def is_outside(self, ranges: Sequence[str]) -> bool:
         """Whether it has addresses in the family of these ranges, and none in them. InternalIPs count, or else
         ExternalIPs."""

@@ -288,6 +288,26 @@ def test_external_ips(addresses: list[str], type_: str, outcome: str) -> None:
     assert world(subject, endpoints("a"), *MEMBERS).assessment.outcome.name == outcome
 
 
+@pytest.mark.parametrize(
+    ("address", "hosting", "expected"),
+    [
+        pytest.param("203.0.113.1", "a", ("Unknown", "NodeAddressNotKnown"), id="the cloud may translate it"),
+        pytest.param("10.0.0.1", "a", ("Covered", "Covered"), id="the InternalIP"),
+        pytest.param("2001:db8::1", "a", ("Covered", "Covered"), id="the only address of its family"),
+        pytest.param("203.0.113.1", "b", ("Outage", "Outage"), id="without an endpoint all is lost anyway"),
+    ],
+)
+def test_an_external_ip_behind_address_translation(address: str, hosting: str, expected: tuple[str, str]) -> None:
+    family = "IPv6" if ":" in address else "IPv4"
+    members = [
+        node("a", addresses=["10.0.0.1"], external=["203.0.113.1", "2001:db8::1"]),
+        node("b", addresses=["10.0.0.2"]),
+    ]
+    subject = worlds.service(type="ClusterIP", externalIPs=[address], ipFamilies=[family])
+    found = world(subject, endpoints(hosting, family=family), *members).consumer()
+    assert (found.outcome.name, found.reason.code) == expected
+
+
 def test_a_node_that_gets_the_external_ip_is_noticed() -> None:
     subject = worlds.service(type="ClusterIP", externalIPs=["192.0.2.9"])
     made = world(subject, endpoints("a"), *MEMBERS)

@@ -8,19 +8,31 @@ from typing import Any
 
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import UNCHECKED
+from etpguard.assess.consumers.load_balancers import NO_NODE, UNCHECKED
 from etpguard.assess.consumers.node_addresses import address_key, addresses_of, holders
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
 from etpguard.assess.consumers.strict_arp import answered_everywhere, strict_arp
-from etpguard.assess.consumers.targets import NodeTargets
+from etpguard.assess.consumers.targets import NodeTargets, Otherwise
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import NodeRule, Readiness
 from etpguard.assess.node_states import ip_families
-from etpguard.assess.outcome import Outcome
+from etpguard.assess.outcome import Outcome, Reason
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import NODE, SERVICE, Key, Kind, Node, Service
 from etpguard.objects.addresses import family_of
+
+_TRANSLATED = Otherwise(
+    NO_NODE,
+    Reason(
+        "NodeAddressNotKnown",
+        "the address is the ExternalIP of a node that has an InternalIP too. Where the cloud translates it to the "
+        "InternalIP, as AWS and Google Cloud do, no packet arrives with this address, so nothing serves it. Where "
+        "an interface of the node has it, it is served. Test a connection, or put the InternalIP into "
+        "spec.externalIPs",
+    ),
+)
+"""kubernetes issues 32075 (AWS) and 45426 (Google Cloud)."""
 
 
 def _external(service: Service) -> Iterable[Key]:
@@ -45,7 +57,7 @@ class ExternalIPs(BaseFamily):
             health_check="none",
             with_local=(
                 "`Covered` with an endpoint there, else `Outage` for that address; `Unknown` where all nodes "
-                "answer ARP"
+                "answer ARP, and where the cloud may translate the ExternalIP of a node with a pod"
             ),
             evidence=Evidence.OBSERVED,
             source="derived from kube-proxy's rule",
@@ -63,6 +75,9 @@ class ExternalIPs(BaseFamily):
             if family is None or family not in ip_families(service):
                 continue
             rule = NodeRule(names=nodes, taints=(), readiness=Readiness.IGNORED)
+            translated = any(
+                node.is_second_address(address) for node in view.referring(NODE, address_key(address))
+            )
             everywhere = answered_everywhere(view, family)
             evidence = Evidence.DOCUMENTED if everywhere else Evidence.OBSERVED
             for port in service.ports:
@@ -73,7 +88,8 @@ class ExternalIPs(BaseFamily):
                     controller="kube-proxy",
                     target_type="node",
                     port=port.label,
-                    targets=everywhere or NodeTargets(rule, UNCHECKED),
+                    targets=everywhere
+                    or NodeTargets(rule, UNCHECKED, otherwise=_TRANSLATED if translated else None),
                     families=(family,),
                     incidental=incidental,
                     source=f"recognised by spec.externalIPs: {address} is the address of a node",
