@@ -187,11 +187,10 @@ class Proxier:
         by_port: dict[ServicePortName, dict[str, Endpoint]] = {}
         for slice_ in slices.values():
             for port in slice_.get("ports") or []:
-                if port.get("name") is None:
-                    continue
                 if port.get("port") is None or port["port"] == 0:
                     continue
-                name = ServicePortName(nn, port["name"], port.get("protocol") or "TCP")
+                # A nil name reaches kube-proxy as "": discovery/v1/defaults.go.
+                name = ServicePortName(nn, port.get("name") or "", port.get("protocol") or "TCP")
                 by_port[name] = self._add_endpoints(port["port"], by_port.get(name), slice_.get("endpoints") or [])
         return {name: list(endpoints.values()) for name, endpoints in by_port.items() if len(endpoints) > 0}
 

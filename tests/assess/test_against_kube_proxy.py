@@ -239,9 +239,9 @@ TRACKERS, NODE_STATES, KUBE_PROXY_RULE = "data_planes.trackers", "node_states", 
         ),
         pytest.param(
             TRACKERS,
-            "if family and q.port and q.name is not None:",
-            "if family and q.port:",
-            id="a nil name is a name",
+            '(family, q.name or "", q.protocol',
+            '(family, q.name or "nil", q.protocol',
+            id="a nil name is not the empty one",
         ),
         pytest.param(
             TRACKERS,

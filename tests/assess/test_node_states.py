@@ -86,7 +86,7 @@ def test_endpoints(endpoints: list[Json], expected: str) -> None:
         pytest.param([{**HTTP, "protocol": None}], "RDD", id="no protocol is TCP"),
         pytest.param([{**HTTP, "port": 0}], "JJJ", id="number 0 (endpointslicecache.go:178)"),
         pytest.param([{**HTTP, "port": None}], "JJJ", id="no number"),
-        pytest.param([{**HTTP, "name": None}], "JJJ", id="no name (endpointslicecache.go:173)"),
+        pytest.param([{**HTTP, "name": None}], "JJJ", id="no name"),
         pytest.param([HTTP, {**HTTP, "port": 9090}], "RDD", id="two targets under one name"),
         pytest.param([], "JJJ", id="the placeholder slice without ports"),
     ],
@@ -118,6 +118,13 @@ def test_ports(ports: list[Json], expected: str) -> None:
 )
 def test_slices(slice_: EndpointSlice, expected: str) -> None:
     assert states(slice_) == expected
+
+
+@pytest.mark.parametrize("name", [{}, {"name": ""}, {"name": None}])
+def test_in_a_file_the_name_of_a_port_is_optional(name: Json) -> None:
+    """pkg/apis/discovery/v1/defaults.go SetDefaults_EndpointPort."""
+    slice_ = endpoint_slice([endpoint("n1")], [{"port": 8080, **name}])
+    assert states(slice_, ports=[{"port": 80, "nodePort": 30080}]) == "RDD"
 
 
 def test_slices_are_united() -> None:
@@ -236,7 +243,7 @@ def healthy(*slices: EndpointSlice) -> list[str]:
             id="one port's copies have no say in another's",
         ),
         pytest.param(
-            [endpoint_slice([endpoint("n1")], [{**HTTP, "name": None}])], [], id="not of a port without a name"
+            [endpoint_slice([endpoint("n1")], [{**HTTP, "port": None}])], [], id="not of a port without a number"
         ),
         pytest.param([endpoint_slice([endpoint("n1")], family="IPv6")], [], id="not of another family"),
     ],

@@ -45,10 +45,7 @@ def _local_ready_anywhere(service: Json, slices: Sequence[Json], node: str, fami
     """kube-proxy.md 2: ready and local, of any port in the slices."""
     own = slices_of(service, slices)
     keys = {
-        (q["name"], q.get("protocol") or "TCP", family)
-        for each in own
-        for q in each.get("ports") or ()
-        if q.get("name") is not None
+        (q.get("name") or "", q.get("protocol") or "TCP", family) for each in own for q in each.get("ports") or ()
     }
     if family not in kube_proxy_families(service):
         return False
@@ -174,10 +171,9 @@ class Antrea:
     def healthy(self, service: Json, node: str) -> bool:
         own = slices_of(service, self.slices)
         keys = {
-            (q["name"], q.get("protocol") or "TCP", "IPv4")
+            (q.get("name") or "", q.get("protocol") or "TCP", "IPv4")
             for each in own
             for q in each.get("ports") or ()
-            if q.get("name") is not None
         }
         if "IPv4" not in kube_proxy_families(service):
             return False
@@ -200,7 +196,7 @@ class Antrea:
         found: dict[tuple[str, int], Tracked] = {}
         for each in slices_of(service, self.slices):
             for q in each.get("ports") or ():
-                if (q.get("name"), q.get("protocol") or "TCP") != (port, protocol):
+                if (q.get("name") or "", q.get("protocol") or "TCP") != (port, protocol):
                     continue
                 for endpoint in each.get("endpoints") or ():
                     single = {**each, "ports": [q], "endpoints": [endpoint]}

@@ -146,9 +146,9 @@ def tracked(slices: Iterable[Json], key: PortKey) -> list[Tracked]:
         if HEADLESS in labels(each) or each["addressType"] != family:
             continue
         for q in each.get("ports") or ():
-            if not q.get("port") or q.get("name") is None:
+            if not q.get("port"):
                 continue
-            if (q["name"], q.get("protocol") or "TCP") != (port, protocol):
+            if (q.get("name") or "", q.get("protocol") or "TCP") != (port, protocol):
                 continue
             for endpoint in each.get("endpoints") or ():
                 if not endpoint.get("addresses"):

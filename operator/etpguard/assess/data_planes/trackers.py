@@ -132,15 +132,16 @@ def endpoints_by_node(slices: Iterable[EndpointSlice], port: PortState) -> dict[
 
 
 def sources(slices: Iterable[EndpointSlice], families: Container[IPFamily | None]) -> dict[PortKey, list[Source]]:
-    """By family, port name and protocol, the slices that have the port, with its number there. A port without name
-    or number is ignored (L173-181)."""
+    """By family, port name and protocol, the slices that have the port, with its number there. A port without a
+    number is ignored (L178-181). The API server makes "" of no name and TCP of no protocol
+    (pkg/apis/discovery/v1/defaults.go), and files may lack both."""
     found: dict[PortKey, list[Source]] = {}
     for slice_ in slices:
         family = _FAMILIES.get(slice_.address_type)
         if family in families and HEADLESS not in slice_.labels:
             for q in slice_.ports or ():
-                if family and q.port and q.name is not None:
-                    key = (family, q.name, q.protocol or "TCP")
+                if family and q.port:
+                    key = (family, q.name or "", q.protocol or "TCP")
                     found.setdefault(key, []).append((slice_, q.port))
     return found
 
