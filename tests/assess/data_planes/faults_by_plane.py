@@ -318,13 +318,18 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     "winkernel": [
         (
             "data_planes.winkernel",
-            "                found.ready,\n                0,",
-            "                found.ready,\n                found.terminating,",
+            "                own.ready,\n                0,",
+            "                own.ready,\n                found.terminating,",
         ),
         (
             "data_planes.winkernel",
-            "by_port.get((family, port.label, port.transport)",
-            'by_port.get((family, port.label, "TCP")',
+            "key = (family, port.label, port.transport)",
+            'key = (family, port.label, "TCP")',
+        ),
+        (
+            "data_planes.winkernel",
+            "is_ready(endpoint) and is_serving(endpoint)",
+            "is_ready(endpoint)",
         ),
         (
             "data_planes.winkernel",

@@ -259,7 +259,7 @@ class Winkernel:
         found = {}
         for key, _ in kube_proxy_ports(service):
             eps = tracked(slices_of(service, self.slices), key)
-            local = [e for e in eps if e.node == node and e.ready]
+            local = [e for e in eps if e.node == node and e.ready and e.serving]
             found[key] = Answer(bool(local), any(e.ready or (e.serving and e.terminating) for e in eps))
         return found
 

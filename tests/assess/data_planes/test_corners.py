@@ -506,6 +506,26 @@ def test_ranges_of_kube_router_that_are_not_known(known: KnownDataPlane) -> None
     assert letters(port.seen_through(Frontend.EXTERNAL_IP), three_nodes()) == "???"
 
 
+@pytest.mark.parametrize(
+    ("conditions", "expected", "balanced"),
+    [
+        pytest.param({"ready": True, "serving": False}, "DRD", "?RD", id="not serving, but published"),
+        pytest.param(
+            {"ready": True, "serving": True, "terminating": True}, "RRD", "?RD", id="terminating, but published"
+        ),
+        pytest.param({"ready": True, "serving": False, "terminating": True}, "DRD", "?RD", id="both"),
+        pytest.param({"ready": True, "serving": None}, "RRD", "RRD", id="no condition is one that serves"),
+        pytest.param({"ready": False, "serving": False}, "DRD", "DRD", id="not ready"),
+    ],
+)
+def test_windows_asks_whether_an_endpoint_serves(conditions: Json, expected: str, balanced: str) -> None:
+    """winkernel/proxier.go L1345: publishNotReadyAddresses makes endpoints ready that do not serve."""
+    slice_ = endpoint_slice([endpoint("n1", **conditions), on("n2", "10.0.0.2")])
+    assert states(slice_, plane=WINKERNEL) == expected
+    assert states(slice_, plane=WINKERNEL, **BALANCED) == balanced
+    assert states(slice_, plane=KUBE_PROXY) == ("DRD" if conditions["ready"] is False else "RRD")
+
+
 def test_terminating_endpoints_behind_a_load_balancer_on_windows() -> None:
     slice_ = endpoint_slice([endpoint("n1", **ENDING), on("n2", "10.0.0.2")])
     assert states(slice_, plane=WINKERNEL) == "DRD"

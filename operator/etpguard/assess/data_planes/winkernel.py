@@ -1,28 +1,44 @@
 """kube-proxy on Windows (winkernel): k8s.io/kubernetes v1.37.2 pkg/proxy/winkernel/proxier.go.
 
-It does not use CategorizeEndpoints. Node ports and external IPs go to local ready endpoints. Local terminating
-endpoints get traffic only while all local ones are terminating, and only for a Service that has a load balancer
-address (L1117-1138, L1319-1352, L1560-1615). How a node without an endpoint fails was not verified.
+It does not use CategorizeEndpoints. Node ports and external IPs go to local endpoints that are ready and serving.
+Others get traffic only while all local ones are terminating or do not serve, and only for the address of a load
+balancer (L1117-1160, L1319-1352, L1560-1615). How a node without an endpoint fails was not verified.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from etpguard.assess.data_planes.inputs import Inputs
+from etpguard.assess.data_planes.inputs import Inputs, Nodes
 from etpguard.assess.data_planes.interface import KnownDataPlane
 from etpguard.assess.data_planes.rule import doubt_of, kube_proxy_healthz, no_sctp
-from etpguard.assess.data_planes.trackers import NO_NODES
-from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, cluster_ip_ports, external_ports
+from etpguard.assess.data_planes.trackers import (
+    NO_NODES,
+    Source,
+    folded,
+    is_ready,
+    is_serving,
+    is_terminating,
+    merged,
+)
+from etpguard.assess.node_states import (
+    PortState,
+    ServiceStates,
+    Uncertain,
+    cluster_ip_ports,
+    external_ports,
+    ip_families,
+)
 from etpguard.assess.outcome import Reason
 from etpguard.objects import IPFamily, ServicePort
 
 _TERMINATING = Reason(
     "DataPlaneNotModelled",
-    "a Windows node has only terminating endpoints. Its kube-proxy forwards to them the traffic for the address "
-    "of a load balancer, and no other traffic",
+    "a Windows node has only endpoints that are terminating or do not serve. Its kube-proxy forwards to them the "
+    "traffic for the address of a load balancer, and no other traffic",
 )
 _NO_SCTP = no_sctp("kube-proxy on Windows")
 """https://kubernetes.io/docs/reference/networking/service-protocols/"""
@@ -48,22 +64,45 @@ class Winkernel:
 
     def _states(self, inputs: Inputs, ports: Iterable[tuple[ServicePort, IPFamily]]) -> tuple[PortState, ...]:
         tracked = inputs.tracked
+        serving = folded(inputs.slices, ip_families(inputs.service), lambda pairs: _serving(pairs, inputs.nodes))
         balanced = any(entry.ip for entry in inputs.service.load_balancer_ingress)
         made = []
         for port, family in ports:
-            found = tracked.by_port.get((family, port.label, port.transport), NO_NODES)
+            key = (family, port.label, port.transport)
+            found, own = tracked.by_port.get(key, NO_NODES), serving.get(key, _NONE)
             state = PortState.of(
                 port,
                 family,
-                found.ready,
+                own.ready,
                 0,
                 found.usable,
-                found.crowded,
+                tuple(level & own.staying for level in found.crowded),
                 unanswered=-1,
                 uncertain=doubt_of(port, _NO_SCTP),
             )
-            if balanced and found.terminating:
-                doubt = Uncertain(found.terminating, _TERMINATING, only_local=found.any_ready)
+            if balanced and (leaving := (found.ready | found.terminating) & ~own.staying):
+                doubt = Uncertain(leaving, _TERMINATING, only_local=found.any_ready)
                 state = replace(state, uncertain=(*state.uncertain, doubt))
             made.append(state)
         return tuple(made)
+
+
+class _Serving(NamedTuple):
+    """The nodes of the endpoints of one port that are ready and serving. `staying`: of those that stay."""
+
+    ready: int
+    staying: int
+
+
+_NONE = _Serving(0, 0)
+
+
+def _serving(pairs: Iterable[Source], nodes: Nodes) -> _Serving:
+    ready = staying = 0
+    for endpoint in merged(pairs):
+        if endpoint.node_name is not None and is_ready(endpoint) and is_serving(endpoint):
+            here = nodes.bit(endpoint.node_name)
+            ready |= here
+            if not is_terminating(endpoint):
+                staying |= here
+    return _Serving(ready, staying)
