@@ -116,9 +116,7 @@ class EligibleNodes:
         ready = node.ready if node else None
         self._ready = _set(self._ready, bit, ready == "True")
         self._unknown = _set(self._unknown, bit, ready == "Unknown")
-        self._windows = _set(
-            self._windows, bit, node is not None and node.labels.get("kubernetes.io/os") == "windows"
-        )
+        self._windows = _set(self._windows, bit, node is not None and node.windows)
         self._edge = _set(self._edge, bit, node is not None and EDGE_LABEL in node.labels)
         self._renamed = _set(self._renamed, bit, node is not None and bool(node.other_hostname))
         false = node is not None and BOOLEANS.get(node.labels.get(EXCLUDE_LABEL, "")) is False

@@ -294,7 +294,7 @@ class Engine:
         signs_changed = False
         for name in names:
             node = nodes.get(Key("", name))
-            if self._eligible.update(name, node):
+            if self._eligible.update(name, node) or (node is not None and node.windows):
                 moved = True
                 self._states.forget_those_by_labels()
             signs_changed |= self._states.note_signs(name, node)

@@ -5,7 +5,7 @@ The signs on the nodes may leave several sets of data planes possible. Each of t
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from typing import TypeVar
 
 from etpguard.assess.data_planes.inputs import Nodes
@@ -33,11 +33,11 @@ class NodeStateCache:
         self._signs = SignsOfNodes()
         self._variants = variants_of(detector.planes({}))
         self._variant = self._variants[0]
-        self._nodes = Nodes(picture.nodes.bit, self._having)
+        self._nodes = Nodes(picture.nodes.bit, self._having, self._addresses)
         self._by_labels: set[Key] = set()
-        """Services whose states depend on labels of nodes."""
+        """Services whose states depend on labels or addresses of nodes."""
         self._selecting = False
-        """Whether the computation that runs has read a label of a node."""
+        """Whether the computation that runs has read a label or an address of a node."""
         self._by_plane: dict[Key, StatesByPlane] = {}
         """In a cluster with several data planes: what the states of a Service are put together from."""
 
@@ -111,7 +111,7 @@ class NodeStateCache:
             variant.internal.pop(key, None)
 
     def forget_those_by_labels(self) -> None:
-        """Drop the states that depend on labels of nodes."""
+        """Drop the states that depend on labels or addresses of nodes."""
         for key in tuple(self._by_labels):
             self.forget(key)
 
@@ -143,6 +143,11 @@ class NodeStateCache:
     def _several(self) -> bool:
         """Whether the states of a Service are put together from those of several data planes."""
         return len(self._variants) > 1 or self.planes.only is None
+
+    def _addresses(self, name: str) -> Collection[str]:
+        self._selecting = True
+        node = self._picture.get(NODE, Key("", name))
+        return node.addresses if node else ()
 
     def _having(self, requirements: tuple[Requirement, ...]) -> int:
         """The nodes with labels that meet the requirements."""

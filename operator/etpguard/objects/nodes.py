@@ -179,6 +179,15 @@ class Node(LabelledRecord, frozen=True):
         return found is not None and found.status == "True"
 
     @property
+    def windows(self) -> bool:
+        return self.labels.get("kubernetes.io/os") == "windows"
+
+    @property
+    def addresses(self) -> list[str]:
+        """Of each type, host names too."""
+        return [each.address for each in (self.status and self.status.addresses) or ()]
+
+    @property
     def external_ipv4(self) -> bool:
         """Whether it has an IPv4 address of the type ExternalIP."""
         return "IPv4" in self.external_families

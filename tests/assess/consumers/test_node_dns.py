@@ -147,6 +147,23 @@ def test_any_client_needs_an_address_that_is_served(ranges: str, expected: str) 
     assert (made.assessment.outcome.name == "Covered") is (expected == "Unknown" or "primary" in ranges)
 
 
+def on_windows(address: str) -> Json:
+    return node("a", labels={"kubernetes.io/os": "windows"}, addresses=[address])
+
+
+def test_windows_does_not_serve_endpoints_with_the_address_of_their_node() -> None:
+    """winkernel/proxier.go L1372: "Local endpoint not found"."""
+    made = world(service(type="NodePort"), endpoints("a"), on_windows("10.1.0.1"))
+    for address, outcome in (("10.1.0.1", "Unknown"), ("10.0.0.7", "Covered"), ("10.1.0.1", "Unknown")):
+        made.put(on_windows(address))
+        assert made.assessment.outcome.name == outcome
+    made.put(service(type="NodePort", internalTrafficPolicy="Local"))
+
+    assert made.engine.internal[made.assessment.key].outcome.name == "Unknown"
+    linux = world(service(type="NodePort"), endpoints("a"), node("a", addresses=["10.1.0.1"]))
+    assert linux.assessment.outcome.name == "Covered"
+
+
 def test_an_outage_is_one_at_each_address() -> None:
     found = seen(gateway("{}"), endpoints("ghost"), *PUBLIC, options=kube_proxy("nftables"))
     assert found == Seen("Outage", "Outage", "abc", "abc")

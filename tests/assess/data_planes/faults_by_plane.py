@@ -318,8 +318,8 @@ FAULTS: dict[str, list[tuple[str, str, str]]] = {
     "winkernel": [
         (
             "data_planes.winkernel",
-            "                own.ready,\n                0,",
-            "                own.ready,\n                found.terminating,",
+            "own.of_node,\n                0,",
+            "own.of_node,\n                found.terminating,",
         ),
         (
             "data_planes.winkernel",

@@ -3,7 +3,7 @@ alike from them is computed once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cached_property
 from typing import Generic, NamedTuple, TypeVar
 
@@ -20,6 +20,10 @@ DUMMY_ADDRESS, DUMMY_PORT = "192.192.192.192", 9999
 operator/pkg/model/translation; pkg/loadbalancer/reflectors/conversions.go isIngressDummyEndpoint."""
 
 
+def _no_addresses(name: str) -> Collection[str]:
+    return ()
+
+
 class Nodes(NamedTuple):
     """The nodes of the cluster as sets."""
 
@@ -27,6 +31,8 @@ class Nodes(NamedTuple):
     """The set of one node by name."""
     having: Callable[[tuple[Requirement, ...]], int]
     """The set of the Nodes whose labels meet all requirements."""
+    addresses: Callable[[str], Collection[str]] = _no_addresses
+    """The addresses of the Node of that name. A change is noticed of Windows nodes alone."""
 
 
 class Inputs:

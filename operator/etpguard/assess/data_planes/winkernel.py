@@ -40,6 +40,13 @@ _TERMINATING = Reason(
     "a Windows node has only endpoints that are terminating or do not serve. Its kube-proxy forwards to them the "
     "traffic for the address of a load balancer, and no other traffic",
 )
+_OF_ITS_NODE = Reason(
+    "DataPlaneNotModelled",
+    "a Windows node has only endpoints with its own address, as pods with hostNetwork have (HostProcess). Its "
+    "kube-proxy looks for them in the network of the pods and skips those that it does not find there. Test a "
+    "connection, or let the pods have addresses of their own",
+)
+"""L1372-1385; kubernetes issue 126795."""
 _NO_SCTP = no_sctp("kube-proxy on Windows")
 """https://kubernetes.io/docs/reference/networking/service-protocols/"""
 
@@ -73,36 +80,45 @@ class Winkernel:
             state = PortState.of(
                 port,
                 family,
-                own.ready,
+                own.ready | own.of_node,
                 0,
                 found.usable,
                 tuple(level & own.staying for level in found.crowded),
                 unanswered=-1,
                 uncertain=doubt_of(port, _NO_SCTP),
             )
+            doubts = []
+            if of_node := own.of_node & ~own.ready:
+                doubts.append(Uncertain(of_node, _OF_ITS_NODE))
             if balanced and (leaving := (found.ready | found.terminating) & ~own.staying):
-                doubt = Uncertain(leaving, _TERMINATING, only_local=found.any_ready)
-                state = replace(state, uncertain=(*state.uncertain, doubt))
+                doubts.append(Uncertain(leaving, _TERMINATING, only_local=found.any_ready))
+            if doubts:
+                state = replace(state, uncertain=(*state.uncertain, *doubts))
             made.append(state)
         return tuple(made)
 
 
 class _Serving(NamedTuple):
-    """The nodes of the endpoints of one port that are ready and serving. `staying`: of those that stay."""
+    """The nodes of the endpoints of one port that are ready and serving. `staying`: of those that stay.
+    `of_node`: of those that have an address of their node, which the other two leave out."""
 
     ready: int
     staying: int
+    of_node: int
 
 
-_NONE = _Serving(0, 0)
+_NONE = _Serving(0, 0, 0)
 
 
 def _serving(pairs: Iterable[Source], nodes: Nodes) -> _Serving:
-    ready = staying = 0
+    ready = staying = of_node = 0
     for endpoint in merged(pairs):
         if endpoint.node_name is not None and is_ready(endpoint) and is_serving(endpoint):
             here = nodes.bit(endpoint.node_name)
+            if endpoint.addresses and endpoint.addresses[0] in nodes.addresses(endpoint.node_name):
+                of_node |= here
+                continue
             ready |= here
             if not is_terminating(endpoint):
                 staying |= here
-    return _Serving(ready, staying)
+    return _Serving(ready, staying, of_node)
