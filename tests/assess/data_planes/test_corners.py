@@ -526,6 +526,16 @@ def test_windows_asks_whether_an_endpoint_serves(conditions: Json, expected: str
     assert states(slice_, plane=KUBE_PROXY) == ("DRD" if conditions["ready"] is False else "RRD")
 
 
+def test_windows_sends_to_one_number_of_a_named_port() -> None:
+    """winkernel/proxier.go L1354: the number of the endpoint that comes last, for all of them."""
+    linux = endpoint_slice([on("n1")], name="a")
+    windows = endpoint_slice([on("n2", "10.0.0.2")], [{**HTTP, "port": 80}], name="b")
+    assert states(linux, windows, plane=WINKERNEL) == "??D"
+    assert states(linux, windows, plane=KUBE_PROXY) == "RRD"
+    empty = endpoint_slice([], [{**HTTP, "port": 80}], name="b")
+    assert states(linux, empty, plane=WINKERNEL) == "RDD"
+
+
 def test_terminating_endpoints_behind_a_load_balancer_on_windows() -> None:
     slice_ = endpoint_slice([endpoint("n1", **ENDING), on("n2", "10.0.0.2")])
     assert states(slice_, plane=WINKERNEL) == "DRD"

@@ -7,7 +7,7 @@ balancer (L1117-1160, L1319-1352, L1560-1615). How a node without an endpoint fa
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -47,6 +47,12 @@ _OF_ITS_NODE = Reason(
     "connection, or let the pods have addresses of their own",
 )
 """L1372-1385; kubernetes issue 126795."""
+_SEVERAL_NUMBERS = Reason(
+    "DataPlaneNotModelled",
+    "the endpoints have different numbers of this port, and kube-proxy on Windows sends to the same number on all "
+    "of them. Which one is not known. Give the container port the same number in all pods",
+)
+"""L1354-1360."""
 _NO_SCTP = no_sctp("kube-proxy on Windows")
 """https://kubernetes.io/docs/reference/networking/service-protocols/"""
 
@@ -88,6 +94,8 @@ class Winkernel:
                 uncertain=doubt_of(port, _NO_SCTP),
             )
             doubts = []
+            if own.several_numbers:
+                doubts.append(Uncertain(own.ready, _SEVERAL_NUMBERS))
             if of_node := own.of_node & ~own.ready:
                 doubts.append(Uncertain(of_node, _OF_ITS_NODE))
             if balanced and (leaving := (found.ready | found.terminating) & ~own.staying):
@@ -105,12 +113,13 @@ class _Serving(NamedTuple):
     ready: int
     staying: int
     of_node: int
+    several_numbers: bool
 
 
-_NONE = _Serving(0, 0, 0)
+_NONE = _Serving(0, 0, 0, False)
 
 
-def _serving(pairs: Iterable[Source], nodes: Nodes) -> _Serving:
+def _serving(pairs: Sequence[Source], nodes: Nodes) -> _Serving:
     ready = staying = of_node = 0
     for endpoint in merged(pairs):
         if endpoint.node_name is not None and is_ready(endpoint) and is_serving(endpoint):
@@ -121,4 +130,5 @@ def _serving(pairs: Iterable[Source], nodes: Nodes) -> _Serving:
             ready |= here
             if not is_terminating(endpoint):
                 staying |= here
-    return _Serving(ready, staying, of_node)
+    numbers = {number for slice_, number in pairs if slice_.endpoints}
+    return _Serving(ready, staying, of_node, len(numbers) > 1)
