@@ -265,8 +265,11 @@ def test_the_alert_goes_pending_firing_resolved_once(site: Cluster, scene: Scene
             states = ["inactive"]
             scene.blackhole()
             _follow(watching, scene, states, until="firing", seconds=40)
-            summary = watching.alerts(ALERT)[0]["annotations"]["summary"]
-            assert summary == f"External traffic to Service {scene.namespace}/web is being lost."
+            notes = watching.alerts(ALERT)[0]["annotations"]
+            assert notes["summary"] == f"External traffic to Service {scene.namespace}/web is being lost."
+            assert notes["description"].startswith(
+                "Outcome: Blackhole. Eligible nodes that drop the traffic: 2 of 3. Blackhole: the load balancer"
+            )
             for number in (2, 3):
                 scene.place(number)
             _follow(watching, scene, states, until="inactive", seconds=40)
