@@ -6,11 +6,19 @@ from typing import Any
 
 from grafana_foundation_sdk.builders import dashboard, prometheus, stat, table, timeseries
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
-from grafana_foundation_sdk.models.dashboard import DataSourceRef, GridPos
+from grafana_foundation_sdk.models.dashboard import (
+    DataSourceRef,
+    GridPos,
+    VariableOption,
+    VariableRefresh,
+    VariableSort,
+)
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 SOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
 TITLE = "etpguard"
+CLUSTER = 'cluster=~"$cluster"'
+SERVICE = f'{CLUSTER},namespace=~"$namespace"'
 
 
 def as_json() -> str:
@@ -24,7 +32,8 @@ def expressions() -> list[str]:
 
 
 def _dashboard() -> Any:
-    """Services at the top, the health of the operator below. Every query aggregates over replicas."""
+    """Services at the top, the health of the operator below. Every query aggregates over replicas. The namespace
+    is that of a Service, so it selects nothing below."""
     return (
         dashboard.Dashboard(TITLE)
         .uid("etpguard")
@@ -33,15 +42,17 @@ def _dashboard() -> Any:
         .time("now-6h", "now")
         .timezone("browser")
         .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type("prometheus"))
+        .with_variable(_choice("cluster", "Cluster", "etpguard_build_info"))
+        .with_variable(_choice("namespace", "Namespace", f"etpguard_service_outcome{{{CLUSTER}}}"))
         .with_panel(_number("Services that lose traffic", _services("Blackhole|NoTargets|Outage"), 0))
         .with_panel(_number("Services with uncovered nodes", _services("Uncovered"), 6))
-        .with_panel(_number("Leader", "min(max by (cluster) (etpguard_leader))", 12))
-        .with_panel(_number("Picture fresh", "min(etpguard_picture_fresh)", 18))
+        .with_panel(_number("Leader", f"min(max by (cluster) (etpguard_leader{{{CLUSTER}}}))", 12))
+        .with_panel(_number("Picture fresh", f"min(etpguard_picture_fresh{{{CLUSTER}}})", 18))
         .with_panel(_worst())
         .with_panel(
             _lines(
                 "Uncovered nodes",
-                "max by (cluster, namespace, service) (etpguard_service_uncovered_nodes) > 0",
+                f"max by (cluster, namespace, service) (etpguard_service_uncovered_nodes{{{SERVICE}}}) > 0",
                 "{{cluster}} {{namespace}}/{{service}}",
                 0,
                 13,
@@ -50,7 +61,8 @@ def _dashboard() -> Any:
         .with_panel(
             _lines(
                 "Services by outcome",
-                "sum by (outcome) (max by (cluster, namespace, service, outcome) (etpguard_service_outcome) == 1)",
+                "sum by (outcome) (max by (cluster, namespace, service, outcome) ("
+                f"etpguard_service_outcome{{{SERVICE}}}) == 1)",
                 "{{outcome}}",
                 12,
                 13,
@@ -59,7 +71,7 @@ def _dashboard() -> Any:
         .with_panel(
             _lines(
                 "Remediations per hour",
-                "sum by (action, result) (increase(etpguard_remediations_total[1h]))",
+                f"sum by (action, result) (increase(etpguard_remediations_total{{{CLUSTER}}}[1h]))",
                 "{{action}} {{result}}",
                 0,
                 21,
@@ -68,7 +80,7 @@ def _dashboard() -> Any:
         .with_panel(
             _lines(
                 "Failed API requests per second",
-                'sum by (verb, resource, code) (rate(etpguard_api_requests_total{code!~"2.."}[5m]))',
+                f'sum by (verb, resource, code) (rate(etpguard_api_requests_total{{{CLUSTER},code!~"2.."}}[5m]))',
                 "{{verb}} {{resource}} {{code}}",
                 12,
                 21,
@@ -77,7 +89,8 @@ def _dashboard() -> Any:
         .with_panel(
             _lines(
                 "Event to assessment in seconds, 99th percentile",
-                "histogram_quantile(0.99, sum by (le) (rate(etpguard_event_to_verdict_seconds_bucket[5m])))",
+                "histogram_quantile(0.99, sum by (le) ("
+                f"rate(etpguard_event_to_verdict_seconds_bucket{{{CLUSTER}}}[5m])))",
                 "p99",
                 0,
                 29,
@@ -86,8 +99,8 @@ def _dashboard() -> Any:
         .with_panel(
             _lines(
                 "Age of the last list in seconds",
-                "time() - max by (kind) (etpguard_last_list_timestamp_seconds)",
-                "{{kind}}",
+                f"time() - max by (cluster, kind) (etpguard_last_list_timestamp_seconds{{{CLUSTER}}})",
+                "{{cluster}} {{kind}}",
                 12,
                 29,
             )
@@ -96,8 +109,16 @@ def _dashboard() -> Any:
     )
 
 
+def _choice(name: str, label: str, series: str) -> Any:
+    """All by default, which also matches series without the label."""
+    made = dashboard.QueryVariable(name).label(label).datasource(SOURCE).query(f"label_values({series}, {name})")
+    made = made.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED).sort(VariableSort.ALPHABETICAL_ASC)
+    everything = VariableOption(selected=True, text=["All"], value=["$__all"])
+    return made.multi(True).include_all(True).all_value(".*").current(everything)
+
+
 def _services(outcomes: str) -> str:
-    lost = f'max by (cluster, namespace, service) (etpguard_service_outcome{{outcome=~"{outcomes}"}})'
+    lost = f'max by (cluster, namespace, service) (etpguard_service_outcome{{{SERVICE},outcome=~"{outcomes}"}})'
     return f"count({lost} == 1) or vector(0)"
 
 
@@ -115,7 +136,7 @@ def _number(title: str, expression: str, x: int) -> Any:
 
 
 def _worst() -> Any:
-    worse = 'etpguard_service_outcome{outcome!~"Covered|NotAffected|TargetsUnhealthy"}'
+    worse = f'etpguard_service_outcome{{{SERVICE},outcome!~"Covered|NotAffected|TargetsUnhealthy"}}'
     expression = f"max by (cluster, namespace, service, outcome) ({worse}) == 1"
     query = _query(expression).instant().format(PromQueryFormat.TABLE)
     panel = table.Panel().title("Services worse than TargetsUnhealthy").datasource(SOURCE).with_target(query)
@@ -124,7 +145,7 @@ def _worst() -> Any:
 
 def _lost() -> Any:
     """From the recording rule of the group etpguard.history."""
-    expression = "sum_over_time(namespace_service:etpguard_service_lost_seconds:30s[30d])"
+    expression = f"sum_over_time(namespace_service:etpguard_service_lost_seconds:30s{{{SERVICE}}}[30d])"
     query = _query(expression).instant().format(PromQueryFormat.TABLE)
     panel = table.Panel().title("Seconds of lost traffic in 30 days").datasource(SOURCE).with_target(query)
     return panel.grid_pos(_place(0, 37, 24, 8))

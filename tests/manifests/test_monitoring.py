@@ -42,6 +42,7 @@ RELEASE, ELSEWHERE = "north", "backbone"
 RULES = MANIFESTS / "monitoring" / "rules.yaml"
 OPTIONAL_RULES = MANIFESTS / "monitoring" / "optional-rules.yaml"
 ALERT = "EtpguardTrafficLost"
+CLUSTERS = ('cluster="east",', 'cluster="west",')
 
 
 def rules(*files: Path) -> list[dict[str, Any]]:
@@ -189,7 +190,7 @@ def test_what_is_right_by_design_fires_nothing_and_is_not_in_the_table_of_the_da
         "promql_expr_test": [
             {"expr": "ALERTS", "eval_time": "2h", "exp_samples": [{"labels": f"ALERTS{{{labels}}}", "value": 1}]},
             {
-                "expr": worse,
+                "expr": worse.replace("$cluster", ".*").replace("$namespace", ".*"),
                 "eval_time": "2h",
                 "exp_samples": [{"labels": '{namespace="shop",service="d",outcome="Outage"}', "value": 1}],
             },
@@ -232,6 +233,44 @@ def test_the_example_for_the_pager_makes_one_incident_for_each_service() -> None
     one = re.match(r"max by \(([^)]*)\)", alert["expr"])
     assert one is not None
     assert set(pager["group_by"]) == {"alertname", *one[1].split(", ")}
+
+
+def test_the_dashboard_is_of_the_clusters_and_namespaces_that_are_chosen(tmp_path: Path) -> None:
+    board = json.loads(dashboard.as_json())
+    choices = {each["name"]: each for each in board["templating"]["list"] if each["type"] == "query"}
+    assert list(choices) == ["cluster", "namespace"]
+    for choice in choices.values():
+        assert (choice["includeAll"], choice["allValue"], choice["current"]["value"]) == (True, ".*", ["$__all"])
+    for expression in dashboard.expressions():
+        series = re.findall(r"(?:namespace_service:)?\betpguard_\w+(?::\w+)?(?:\{([^}]*)\})?", expression)
+        of_services = (
+            "service" in expression.partition("by (")[2].partition(")")[0] or "lost_seconds" in expression
+        )
+        needed = {'cluster=~"$cluster"', *(['namespace=~"$namespace"'] if of_services else [])}
+        assert all(needed <= set(labels.split(",")) for labels in series), expression
+        assert series, expression
+    (worse,) = (each for each in dashboard.expressions() if "outcome!~" in each)
+    lost = [f'{{{c}namespace="shop",outcome="Outage",service="web"}}' for c in ("", *CLUSTERS)]
+    chosen: tuple[tuple[str, str, list[str]], ...] = (
+        (".*", "shop", lost),
+        ("east", ".*", lost[1:2]),
+        ("(east|west)", "shop", lost[1:]),
+        (".*", "web", []),
+    )
+    test = {
+        "input_series": [{"series": f"etpguard_service_outcome{labels}", "values": "1x9"} for labels in lost],
+        "promql_expr_test": [
+            {
+                "expr": worse.replace("$cluster", cluster).replace("$namespace", namespace),
+                "eval_time": "5m",
+                "exp_samples": [{"labels": labels, "value": 1} for labels in expected],
+            }
+            for cluster, namespace, expected in chosen
+        ],
+    }
+    case = tmp_path / "case.yaml"
+    case.write_text(yaml.safe_dump({"evaluation_interval": "1m", "tests": [{"interval": "1m", **test}]}))
+    run(tool("promtool"), "test", "rules", str(case))
 
 
 def test_the_dashboard_has_a_query_in_every_panel() -> None:
