@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any, Literal
 
 import pytest
@@ -11,6 +13,7 @@ from etpguard import __version__
 from etpguard.assess import Assessment, InternalAssessment, Outcome, Reason
 from etpguard.metrics import Metrics, State
 from etpguard.objects import SERVICE, Key
+from tests.assess.consumers.worlds import endpoints, nodes, service, world
 
 
 def assessment(
@@ -52,6 +55,15 @@ def test_a_service() -> None:
         if name == "etpguard_service_outcome"
     }
     assert states == {outcome.name: float(outcome is Outcome.TargetsUnhealthy) for outcome in Outcome}
+
+
+def test_a_service_has_as_many_series_as_the_page_on_scale_says() -> None:
+    known = world(service(), endpoints("a"), *nodes("", "a")).assessment
+    series = [name for name, labels in samples(made(known)) if "service" in dict(labels)]
+    page = Path(__file__).parents[1] / "docs" / "scale.md"
+    said = re.search(r"each replica has (\d+) series for each of them", page.read_text())
+    assert said is not None
+    assert len(series) == int(said[1])
 
 
 @pytest.mark.parametrize(
