@@ -169,6 +169,18 @@ def test_a_service_monitor_selects_no_other_release_of_its_namespace() -> None:
     assert not selector.items() <= one(second, "Service")["metadata"]["labels"].items()
 
 
+def test_a_service_monitor_for_managed_prometheus_on_aks() -> None:
+    """azure-docs at 2f263d4e, azure-monitor/containers/prometheus-metrics-scrape-crd.md: another API group and the
+    limits of the template."""
+    value = "monitoring.serviceMonitor.apiVersion=azmonitoring.coreos.com/v1"
+    usual, azure = (
+        one(helm_template("--set", f"{MONITORING}{more}"), "ServiceMonitor") for more in ("", f",{value}")
+    )
+    assert usual["apiVersion"] == "monitoring.coreos.com/v1"
+    limits = {"labelLimit": 63, "labelNameLengthLimit": 511, "labelValueLengthLimit": 1023}
+    assert azure == usual | {"apiVersion": "azmonitoring.coreos.com/v1", "spec": usual["spec"] | limits}
+
+
 @pytest.mark.parametrize(
     "values",
     [
@@ -202,6 +214,7 @@ def test_severity_and_labels_of_an_alert() -> None:
         pytest.param("monitoring.rules.alertLabels.severity=page", "severity", id="one severity for all"),
         pytest.param("monitoring.serviceMonitor.interval=soon", "interval", id="no duration"),
         pytest.param("monitoring.serviceMonitor.interval=", "interval", id="an empty duration"),
+        pytest.param("monitoring.serviceMonitor.apiVersion=v1", "apiVersion", id="no API of a ServiceMonitor"),
         pytest.param("strategy.type=OnDelete", "strategy", id="no strategy of a Deployment"),
         pytest.param("podDisruptionBudget.maxUnavailable=many", "maxUnavailable", id="no number"),
         pytest.param("nameOverride=2024", "nameOverride", id="no name of a Service"),

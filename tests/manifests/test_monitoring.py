@@ -164,6 +164,35 @@ def test_promtool_accepts_the_rules_and_each_alert_fires_when_it_should(tmp_path
     assert expected.keys() == {each["alert"] for each in alerts()}
 
 
+def test_what_the_page_says_for_managed_prometheus_on_gke_fits_the_rules_and_the_pods(tmp_path: Path) -> None:
+    """prometheus-engine, pkg/operator/apis/monitoring/v1. At 088a068a, rules_types.go: the fields of a Rule. At
+    01e7efc8, pod_config.go: a PodMonitoring sets the label `namespace`, a ClusterPodMonitoring only if asked."""
+    page = (ROOT / "docs" / "paging.md").read_text().partition("## Managed Prometheus")[2]
+    ((_, monitor), (_, script)) = re.findall(r"```(yaml|sh)\n(.*?)```", page, re.DOTALL)[:2]
+    made = yaml.safe_load(run("sh", "-c", f"cd {ROOT} && {script.partition('| kubectl')[0]}"))
+    assert (made["apiVersion"], made["kind"]) == ("monitoring.googleapis.com/v1", "ClusterRules")
+    given = [rule for group in made["spec"]["groups"] for rule in group["rules"]]
+    assert {field for rule in given for field in rule} == {
+        "record",
+        "alert",
+        "expr",
+        "for",
+        "labels",
+        "annotations",
+    }
+    assert given == [{k: v for k, v in rule.items() if k != "keep_firing_for"} for rule in rules(RULES)]
+    spec = tmp_path / "spec.yaml"
+    spec.write_text(yaml.safe_dump(made["spec"]))
+    run(tool("promtool"), "check", "rules", str(spec))
+    pods = yaml.safe_load(monitor)["spec"]
+    assert pods["targetLabels"] == {"metadata": []}
+    for manifests in (kustomize("base"), in_another_release()):
+        (template,) = (m["spec"]["template"] for m in manifests if m["kind"] == "Deployment")
+        assert pods["selector"]["matchLabels"].items() <= template["metadata"]["labels"].items()
+        (container,) = template["spec"]["containers"]
+        assert [each["port"] for each in pods["endpoints"]] == [each["name"] for each in container["ports"]]
+
+
 def test_what_is_right_by_design_fires_nothing_and_is_not_in_the_table_of_the_dashboard(tmp_path: Path) -> None:
     (worse,) = (each for each in dashboard.expressions() if "outcome!~" in each)
     outcomes = {"a": "NotAffected", "b": "Covered", "c": "TargetsUnhealthy", "d": "Outage"}
