@@ -20,6 +20,7 @@ from etpguard.assess.consumers.remedies import (
     spread,
 )
 from etpguard.assess.data_planes.interface import DataPlane, NodePlanes
+from etpguard.assess.endpoint_advice import find_endpoints
 from etpguard.assess.node_rule import EXCLUDE_LABEL
 from etpguard.assess.node_states import PortState
 from etpguard.assess.outcome import Outcome
@@ -69,7 +70,7 @@ class Advisor:
         worst_first = sorted(assessment.consumers, key=lambda v: (-v.outcome, -v.uncovered.bit_count()))
         given: dict[Advice, list[ConsumerVerdict]] = {}
         # Once for all consumers: each port of a Service can be a consumer, and the advice looks at each port.
-        without_endpoints = cache(lambda: no_endpoints(service, lacking_endpoints(assessment)))
+        without_endpoints = cache(lambda: find_endpoints(service, assessment.ports))
         ready: dict[str, int] = defaultdict(int)
         for state in assessment.ports:
             ready[state.port] |= state.ready
@@ -111,7 +112,7 @@ class Advisor:
     def _of_any(self, service: Service, assessment: Assessment) -> Iterable[Advice]:
         match assessment.outcome:
             case Outcome.NoEndpoints:
-                yield no_endpoints(service, lacking_endpoints(assessment))
+                yield find_endpoints(service, assessment.ports)
             case Outcome.Uncovered:
                 yield self._find_clients(service, assessment)
                 yield spread(service, "every node that clients use")
@@ -268,60 +269,6 @@ def _node_ports(service: Service) -> Advice:
         "when the Service is updated.",
         "",
         *service_spec(service.key, "allocateLoadBalancerNodePorts", True),
-    )
-
-
-def lacking_endpoints(assessment: Assessment) -> list[str]:
-    """The ports and families without a usable endpoint, each with the cause to look for, where other ports have
-    one; empty if no port has one."""
-    return lacking(assessment.ports)
-
-
-def lacking(ports: Sequence[PortState]) -> list[str]:
-    """As `lacking_endpoints`, for these ports."""
-    usable = {port.port for port in ports if port.usable}
-    if not usable:
-        return []
-    return [_lacking(port, port.port in usable) for port in ports if not port.usable]
-
-
-def _lacking(port: PortState, other_family: bool) -> str:
-    cause = (
-        f"no pod has an {port.family} address"
-        if other_family
-        else "its targetPort is no port of a ready container"
-    )
-    return f"Port {port.port or port.number}/{port.protocol} over {port.family}: the usual cause is that {cause}."
-
-
-def no_endpoints(service: Service, lacking: Sequence[str] = ()) -> Advice:
-    """Where to look while no endpoint is ready, or none of some ports and families (see `lacking_endpoints`)."""
-    namespace = service.key.namespace
-    label = f"kubernetes.io/service-name={service.key.name}"
-    slices = kubectl("-n", namespace, "get", "endpointslices", "-o", "yaml", "-l", label)
-    selector = ",".join(f"{k}={v}" for k, v in sorted((service.spec.selector or {}).items()))
-    pods = kubectl("-n", namespace, "get", "pods", "-o", "wide", "-l", selector) if selector else ""
-    commands = "\n".join(filter(None, (pods, slices)))
-    if lacking:
-        more = f" There are {len(lacking) - 3} more." if len(lacking) > 3 else ""
-        return Advice(
-            "Find out why some ports or families have no endpoint, although others have one",
-            f"{' '.join(lacking[:3])}{more}",
-            "",
-            commands,
-        )
-    if not selector:
-        return Advice(
-            "Find out who writes the EndpointSlices of the Service",
-            "The Service has no selector, and no endpoint is usable anywhere.",
-            "",
-            commands,
-        )
-    return Advice(
-        "Find out why no pod is ready",
-        "No endpoint is usable anywhere. Look at the pods, and at their readiness as Kubernetes sees it.",
-        "",
-        commands,
     )
 
 

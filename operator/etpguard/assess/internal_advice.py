@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from etpguard.assess.advice import lacking, no_endpoints
 from etpguard.assess.consumers.changes import ObjectChange, WorkloadChange, service_spec
 from etpguard.assess.consumers.consumer import Advice
 from etpguard.assess.consumers.remedies import kubectl
+from etpguard.assess.endpoint_advice import find_endpoints
 from etpguard.assess.internal import InternalAssessment
 from etpguard.assess.node_rule import barring
 from etpguard.assess.outcome import Outcome
@@ -47,7 +47,7 @@ def internal_advice(
     the name of the DaemonSet behind the Service, if it is known."""
     match assessment.outcome:
         case Outcome.NoEndpoints:
-            return [no_endpoints(service, lacking([port.state for port in assessment.ports]))]
+            return [find_endpoints(service, [port.state for port in assessment.ports])]
         case Outcome.Uncovered:
             if not service.spec.selector:
                 return [any_endpoint(service)]
