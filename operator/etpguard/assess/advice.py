@@ -281,7 +281,7 @@ def labelled(given: Mapping[Advice, Sequence[ConsumerVerdict]]) -> list[Advice]:
 def _place(verdict: ConsumerVerdict) -> tuple[str, str]:
     """The object and the port of a consumer."""
     consumer = verdict.consumer
-    return f"{consumer.kind} {consumer.namespace}/{consumer.name}", consumer.port or "(unnamed)"
+    return str(consumer), consumer.port or "(unnamed)"
 
 
 def _labelled(advice: Advice, places: set[tuple[str, str]], everyone: set[tuple[str, str]]) -> Advice:

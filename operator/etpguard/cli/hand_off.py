@@ -36,7 +36,7 @@ def lines(assessed: Assessed, service: Service, assessment: Assessment) -> Itera
         found = hand_off(
             consumer, timing, window, forwards_to_terminating=terminating, ready_until_gone=until_gone
         )
-        name = f"{consumer.kind} {consumer.namespace}/{consumer.name}"
+        name = str(consumer)
         if (name, found) in said:
             continue
         said.add((name, found))

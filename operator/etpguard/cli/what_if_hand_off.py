@@ -68,9 +68,8 @@ def hand_off_lines(services: Sequence[Phases]) -> Iterable[str]:
     yield "When the last pod of a node ends:"
     for phases in shown[:_SHOWN]:
         for end in phases.hand_off.ends if phases.hand_off else ():
-            sender = f"{end.consumer.kind} {end.consumer.namespace}/{end.consumer.name}"
             on = listed_nodes(end.nodes, _SHOWN_NODES)
-            yield f"  {phases.service} behind {sender}, {on}: {words(end.found)}"
+            yield f"  {phases.service} behind {end.consumer}, {on}: {words(end.found)}"
             yield from (f"    {each}" for each in end.found.because)
     if len(shown) > _SHOWN:
         yield f"  and {len(shown) - _SHOWN} more Services (-o json lists all)"

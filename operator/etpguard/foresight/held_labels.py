@@ -95,7 +95,7 @@ def _item(verdict: ConsumerVerdict, key: str, value: str, step: Step, *, follows
     )
     return Advice(
         f"Target only the nodes with the label {key}={value}",
-        f"The pods demand this label, and of the nodes that {consumer.kind} {consumer.namespace}/{consumer.name} "
+        f"The pods demand this label, and of the nodes that {consumer} "
         f"sends to, exactly those with a pod have it. The other nodes are then no targets.{sync}",
         "Cost: fewer targets to fail over to. A node that gets the label later may be a target before a pod runs "
         "on it.",

@@ -31,7 +31,7 @@ def applied(
         if step is not None and isinstance(step.change, tuple):
             documents += [each.document for each in step.change]
         else:
-            without.append(f"{consumer.kind} {consumer.namespace}/{consumer.name} ({consumer.controller})")
+            without.append(f"{consumer} ({consumer.controller})")
     if without or not documents:
         who = without[0] if without else f"Service {change.service} has no consumer"
         raise Refused(f"{who}: etpguard knows no node selector of it that takes {change.selector}")

@@ -135,25 +135,24 @@ def hand_over(
     for consumer, timing in consumers:
         if not isinstance(consumer.targets, NodeTargets):
             continue
-        where = f"{consumer.kind} {consumer.namespace}/{consumer.name}"
         if isinstance(timing, NotKnown):
-            notes.append(f"no delay is set for {where}: {timing.why}")
+            notes.append(f"no delay is set for {consumer}: {timing.why}")
             continue
         up = max(up, timing.starts or 0)
         if isinstance(consumer.probe, HealthCheckNodePort) and publishes:
             notes.append(
-                f"no delay is set for {where}: the Service has publishNotReadyAddresses, with which "
+                f"no delay is set for {consumer}: the Service has publishNotReadyAddresses, with which "
                 "healthCheckNodePort may pass until a pod has ended"
             )
         elif isinstance(consumer.probe, HealthCheckNodePort):
             delay = max(delay, timing.down(dropped=False)[1] + SPARE)
             if timing.cuts:
-                resets = f"{where} resets open connections when its health check has failed"
+                resets = f"{consumer} resets open connections when its health check has failed"
                 notes.append(f"{resets}: set {timing.cuts} to false")
             if not timing.lag_known:
-                notes.append(f"how long {where} sends on after its health check has failed is not known")
+                notes.append(f"how long {consumer} sends on after its health check has failed is not known")
         elif isinstance(consumer.probe, OwnNodePort):
-            notes.append(f"{where} checks the traffic port, which a preStop delay does not help")
+            notes.append(f"{consumer} checks the traffic port, which a preStop delay does not help")
     hooks, grace = _delayed(pods, delay, behind, ports) if delay else ({}, None)
     if delay and not all(hooks):
         notes.append("the names of its containers are not known, so no preStop delay is set")

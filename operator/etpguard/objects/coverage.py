@@ -29,6 +29,9 @@ class PolicyRef(Shape, frozen=True):
     uid: str
     namespace: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
 
 class Revert(Shape, frozen=True):
     """A tool restored Local."""

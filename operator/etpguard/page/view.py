@@ -279,8 +279,5 @@ def remediation_line(recorded: Json | None) -> RemediationLine | None:
         found = msgspec.convert((recorded or {}).get("remediation"), Remediation)
     except msgspec.ValidationError:
         return None
-    by = found.policy
-    policy = (
-        "" if by is None else f"{by.kind} {by.namespace}/{by.name}" if by.namespace else f"{by.kind} {by.name}"
-    )
+    policy = str(found.policy) if found.policy else ""
     return RemediationLine(found.phase, found.since, policy, found.message)

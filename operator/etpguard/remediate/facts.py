@@ -165,6 +165,4 @@ def reference(policy: CoveragePolicy) -> PolicyRef:
 
 def named(ref: PolicyRef | None) -> str:
     """The policy of a record, in words."""
-    if ref is None:
-        return "a policy that is no longer known"
-    return f"{ref.kind} {ref.namespace}/{ref.name}" if ref.namespace else f"{ref.kind} {ref.name}"
+    return "a policy that is no longer known" if ref is None else str(ref)

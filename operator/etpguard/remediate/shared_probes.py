@@ -45,8 +45,7 @@ class SharedProbes:
         found = ProbedBy()
         for key, consumer in (*self._services.get(service.key, ()), *self._ports.get(port, ())):
             if key != service.key:
-                who = f"{consumer.kind} {consumer.namespace}/{consumer.name}"
-                words = f"the health check of {who}, which sends traffic to Service {key}, asks this Service"
+                words = f"the health check of {consumer}, which sends traffic to Service {key}, asks this Service"
                 if consumer.namespace == service.key.namespace:
                     return found._replace(same_namespace=words)
                 found = ProbedBy(elsewhere=words)

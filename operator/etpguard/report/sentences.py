@@ -234,11 +234,14 @@ def _where(assessment: Assessment) -> str:
     if worst:
         first = worst[0].consumer
         others = " and others" if len({v.consumer.object for v in worst}) > 1 else ""
-        through = f" through {first.kind} {first.namespace}/{first.name}{others}"
+        through = f" through {first}{others}"
+    return f"{_listed_ports(ports)}{through}"
+
+
+def _listed_ports(ports: Sequence[str]) -> str:
     named = ", ".join(port or "(unnamed)" for port in ports[:MAX_NAMED_PORTS])
-    if len(ports) > MAX_NAMED_PORTS:
-        named += " and others"
-    return f"port{'s' if len(ports) > 1 else ''} {named}{through}"
+    more = " and others" if len(ports) > MAX_NAMED_PORTS else ""
+    return f"port{'s' if len(ports) > 1 else ''} {named}{more}"
 
 
 def internal_message(assessment: InternalAssessment) -> str:
@@ -250,10 +253,7 @@ def _internal_summary(assessment: InternalAssessment) -> str:
     outcome = _outcome_and_code(assessment)
     deciding = [port.state for port in assessment.ports if port.outcome is assessment.outcome]
     ports = sorted({port.port for port in deciding})
-    named = ", ".join(port or "(unnamed)" for port in ports[:MAX_NAMED_PORTS])
-    if len(ports) > MAX_NAMED_PORTS:
-        named += " and others"
-    return f"{outcome}: port{'s' if len(ports) > 1 else ''} {named}" if ports else outcome
+    return f"{outcome}: {_listed_ports(ports)}" if ports else outcome
 
 
 def internal_note(assessment: InternalAssessment) -> str:

@@ -51,6 +51,10 @@ class Consumer(Struct, frozen=True):
     without_address: str = ""
     """Known causes of an empty status of this load balancer, as a clause; see reason NoAddress."""
 
+    def __str__(self) -> str:
+        """The object, as messages name it."""
+        return f"{self.kind} {self.namespace}/{self.name}"
+
     @property
     def object(self) -> tuple[str, str, str]:
         return (self.kind, self.namespace, self.name)

@@ -80,7 +80,7 @@ class TraefikRoutes(BaseFamily):
         if not isinstance(verdict.consumer.targets, NodeTargets) or not verdict.uncovered:
             return
         consumer = verdict.consumer
-        route = f"{consumer.kind} {consumer.namespace}/{consumer.name}"
+        route = str(consumer)
         yield Advice(
             f"Remove nodePortLB from Service {service.key.name} in {route}",
             "Traefik then sends to pods, and the traffic policy is not on the path.",

@@ -32,7 +32,7 @@ def lines(assessed: Assessed, assessment: Assessment, max_nodes: int, *, remedia
     yield "Who sends traffic to it" + (", and what would happen under Local" if remediated else "")
     for verdict in assessment.consumers:
         consumer = verdict.consumer
-        yield f"  {consumer.kind} {consumer.namespace}/{consumer.name} to port {consumer.port or '(unnamed)'}"
+        yield f"  {consumer} to port {consumer.port or '(unnamed)'}"
         how = f", {consumer.target_type} targets" if consumer.target_type else ""
         yield f"    by {consumer.controller or 'an unknown controller'}{how}"
         if check := consumer.check and consumer.check.settings:

@@ -110,10 +110,7 @@ def row(assessed: Assessed, assessment: Assessment, *, wide: bool, max_nodes: in
     if not wide:
         return cells
     numbers = dict.fromkeys(f"{p.port or p.number}:{p.node_port or '-'}/{p.protocol}" for p in assessment.ports)
-    consumers = dict.fromkeys(
-        f"{v.consumer.kind} {v.consumer.namespace}/{v.consumer.name} ({v.outcome.name}{_assumed(v)})"
-        for v in assessment.consumers
-    )
+    consumers = dict.fromkeys(f"{v.consumer} ({v.outcome.name}{_assumed(v)})" for v in assessment.consumers)
     return (
         *cells,
         assessment.type,

@@ -167,7 +167,7 @@ _SEVERAL, _WHICH = "several consumers use this port", "nothing shows which of th
 def _sentence(
     rows: Sequence[TargetJudged], verdict: Verdict, assessment: Assessment, chosen: Sequence[ConsumerVerdict]
 ) -> str:
-    names = ", ".join(dict.fromkeys(f"{v.consumer.kind} {v.consumer.namespace}/{v.consumer.name}" for v in chosen))
+    names = ", ".join(dict.fromkeys(str(each.consumer) for each in chosen))
     if verdict is Verdict.AGREES:
         return (
             f"The load balancer sees what etpguard predicts for {names}. Next: etpguard explain {assessment.key}"
