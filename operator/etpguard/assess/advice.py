@@ -57,7 +57,7 @@ class Advisor:
         if assessment.if_local is not None:
             return _ways_on(service)
         items = self._of_families(service, assessment)
-        if not items or not any(not v.consumer.incidental for v in assessment.consumers):
+        if not items or not assessment.known:
             items += self._of_any(service, assessment)
         if assessment.forced_local:
             items = _without_policy(service, items, assessment.forced_local)

@@ -43,12 +43,22 @@ class Assessment(Struct, frozen=True):
     """For each port and family of a Service without a known consumer; () where the state of one is not known."""
 
     @property
+    def known(self) -> list[ConsumerVerdict]:
+        """The verdicts that decide the outcome: not those of incidental consumers."""
+        return [verdict for verdict in self.consumers if not verdict.consumer.incidental]
+
+    @property
+    def deciding(self) -> list[ConsumerVerdict]:
+        """Those with the outcome of the Service."""
+        return [verdict for verdict in self.known if verdict.outcome is self.outcome]
+
+    @property
     def resilience(self) -> Resilience | None:
         """The worst over its consumers, or over its ports if it has no known consumer. None where the outcome of
         one of them is not known, or none is affected."""
         if self.outcome is Outcome.NotAffected:
             return None
-        known = [v for v in self.consumers if not v.consumer.incidental and v.outcome is not Outcome.NotAffected]
+        known = [verdict for verdict in self.known if verdict.outcome is not Outcome.NotAffected]
         if not known:
             return None if self.outcome is Outcome.Unknown else worst([each.resilience for each in self.coverage])
         found = [each.resilience for each in known]

@@ -113,7 +113,7 @@ def port_rows(assessment: Assessment) -> tuple[PortRow, ...]:
     """The rows of one Service. An uncovered node is one that drops the traffic and to which a consumer of the port
     sends. Without a known consumer, it is one that drops the traffic and that clients may address."""
     groups: dict[tuple[tuple[Mark, int], ...], list[PortState]] = {}
-    known = [v for v in assessment.consumers if not v.consumer.incidental]
+    known = assessment.known
     addressed = _addressed(known)
     for port in assessment.ports:
         to = addressed[port.port, port.family] if known else assessment.eligible

@@ -85,11 +85,7 @@ def the_outcome_rests_on_an_assumed_rule(facts: Facts) -> Reason | None:
     assessment = facts.case.assessment
     if assessment is None:
         return None
-    deciding = [
-        verdict.consumer
-        for verdict in assessment.consumers
-        if verdict.outcome is assessment.outcome and not verdict.consumer.incidental
-    ]
+    deciding = [verdict.consumer for verdict in assessment.deciding]
     if not deciding or any(consumer.evidence is not Evidence.ASSUMED for consumer in deciding):
         return None
     first = deciding[0]

@@ -146,5 +146,5 @@ def _event(subject: Subject, table: NodeTable, *, reason: str, warning: bool) ->
 
 def _health_check_node_port_decides(view: Assessment) -> bool:
     """Whether each consumer that has this outcome probes the healthCheckNodePort."""
-    deciding = [v.consumer for v in view.consumers if v.outcome == view.outcome and not v.consumer.incidental]
-    return bool(deciding) and all(isinstance(c.probe, HealthCheckNodePort) for c in deciding)
+    probes = [verdict.consumer.probe for verdict in view.deciding]
+    return bool(probes) and all(isinstance(probe, HealthCheckNodePort) for probe in probes)

@@ -29,7 +29,7 @@ _MEANING = {
 
 def explain_reason(assessment: Assessment) -> str:
     """Why the Service has its outcome, in words."""
-    deciding = [v for v in assessment.consumers if not v.consumer.incidental and v.outcome == assessment.outcome]
+    deciding = assessment.deciding
     if deciding and assessment.reason == deciding[0].reason:
         return explain_verdict(deciding[0]) + _other_ports(assessment)
     if assessment.reason.code == "NoKnownConsumer":
@@ -227,14 +227,12 @@ def _next_step(assessment: Assessment | InternalAssessment) -> str:
 
 def _where(assessment: Assessment) -> str:
     """The ports and the consumer with the outcome."""
-    known = [v for v in assessment.consumers if not v.consumer.incidental]
-    worst = [v for v in known if v.outcome == assessment.outcome]
-    ports = sorted({v.consumer.port for v in worst} or {p.port for p in assessment.ports})
+    deciding = [verdict.consumer for verdict in assessment.deciding]
+    ports = sorted({each.port for each in deciding or assessment.ports})
     through = ""
-    if worst:
-        first = worst[0].consumer
-        others = " and others" if len({v.consumer.object for v in worst}) > 1 else ""
-        through = f" through {first}{others}"
+    if deciding:
+        others = " and others" if len({each.object for each in deciding}) > 1 else ""
+        through = f" through {deciding[0]}{others}"
     return f"{_listed_ports(ports)}{through}"
 
 
