@@ -14,11 +14,10 @@ from etpguard.cluster import NodeTable
 from etpguard.objects import API_VERSION
 from etpguard.report.data_planes import assumed_data_planes, data_plane_report
 from etpguard.report.internal import internal_report
+from etpguard.report.node_names import node_names
 from etpguard.report.resilience import resilience_report
 from etpguard.report.sentences import explain_reason, explain_verdict
 
-NO_NAMES = -1
-"""As a bound of a list of names: -1 lists none. 0 lists all."""
 MAX_ASSUMPTIONS = 8
 """Of one consumer."""
 
@@ -57,7 +56,7 @@ def coverage_report(contents: Contents, services: Sequence[Any] | None = None) -
         "kind": "CoverageReport",
         **named,
         "dataPlane": data_plane_report(
-            contents.planes, contents.nodes, lambda nodes: _names(contents.table, nodes, contents.max_nodes)
+            contents.planes, contents.nodes, lambda nodes: node_names(contents.table, nodes, contents.max_nodes)
         ),
         "services": list(service_reports(contents)) if services is None else services,
         "internal": [
@@ -145,7 +144,7 @@ def port_nodes(port: PortState, nodes: int, table: NodeTable, max_nodes: int) ->
         "rejected": port.rejected(nodes),
     }
     return {
-        **{state: _names(table, members, max_nodes) for state, members in states.items()},
+        **{state: node_names(table, members, max_nodes) for state, members in states.items()},
         "client": client.value if (client := port.client(nodes)) else None,
         "counts": {state: members.bit_count() for state, members in states.items()},
     }
@@ -162,8 +161,8 @@ def consumer_report(verdict: ConsumerVerdict, table: NodeTable, max_nodes: int) 
         "targetType": consumer.target_type,
         "port": consumer.port,
         "healthCheck": check and {"port": check.port, "protocol": check.protocol, "path": check.path},
-        "eligibleNodes": _names(table, verdict.eligible, max_nodes),
-        "uncoveredNodes": _names(table, verdict.uncovered, max_nodes),
+        "eligibleNodes": node_names(table, verdict.eligible, max_nodes),
+        "uncoveredNodes": node_names(table, verdict.uncovered, max_nodes),
         "counts": {
             "eligible": verdict.eligible.bit_count(),
             "uncovered": verdict.uncovered.bit_count(),
@@ -178,11 +177,7 @@ def consumer_report(verdict: ConsumerVerdict, table: NodeTable, max_nodes: int) 
     if (resilience := verdict.resilience) is not None:
         report["resilience"] = resilience_report(resilience, table, max_nodes)
     if verdict.unused:
-        report["unusedNodes"] = _names(table, verdict.unused, max_nodes)
+        report["unusedNodes"] = node_names(table, verdict.unused, max_nodes)
     if consumer.source:
         report["source"] = consumer.source
     return report
-
-
-def _names(table: NodeTable, nodes: int, limit: int) -> list[str]:
-    return [] if limit == NO_NAMES else table.names(nodes, limit)

@@ -7,6 +7,7 @@ from typing import Any
 
 from etpguard.assess import InternalAssessment, InternalPort
 from etpguard.cluster import NodeTable
+from etpguard.report.node_names import node_names
 from etpguard.report.sentences import explain_internal
 
 Json = dict[str, Any]
@@ -15,8 +16,8 @@ Json = dict[str, Any]
 def internal_report(
     assessment: InternalAssessment, table: NodeTable, advice: Sequence[str], max_nodes: int = 100
 ) -> Json:
-    """One entry of `internal[]`. `max_nodes` bounds each list of names: 0 for no bound, -1 for no names. `counts`
-    count all nodes."""
+    """One entry of `internal[]`. `max_nodes` bounds each list of names (see `NO_NAMES`). `counts` count all
+    nodes."""
     return {
         "namespace": assessment.key.namespace,
         "name": assessment.key.name,
@@ -24,8 +25,8 @@ def internal_report(
         "outcome": assessment.outcome.name,
         "reason": explain_internal(assessment),
         "counts": internal_counts(assessment),
-        "uncoveredNodes": _names(table, assessment.uncovered, max_nodes),
-        "unknownNodes": _names(table, assessment.unknown, max_nodes),
+        "uncoveredNodes": node_names(table, assessment.uncovered, max_nodes),
+        "unknownNodes": node_names(table, assessment.unknown, max_nodes),
         "ports": [internal_port(port, assessment.eligible, table, max_nodes) for port in assessment.ports],
         "advice": list(advice),
         "assumptions": list(assessment.assumptions),
@@ -40,8 +41,8 @@ def internal_status(
         "outcome": assessment.outcome.name,
         "reason": explain_internal(assessment),
         "counts": internal_counts(assessment),
-        "uncoveredNodes": _names(table, assessment.uncovered, max_nodes),
-        "unknownNodes": _names(table, assessment.unknown, max_nodes),
+        "uncoveredNodes": node_names(table, assessment.uncovered, max_nodes),
+        "unknownNodes": node_names(table, assessment.unknown, max_nodes),
         "ports": _groups(assessment.ports[:max_ports], assessment.eligible, table, max_nodes),
         "portsTotal": len(assessment.ports),
         "advice": list(advice),
@@ -96,11 +97,7 @@ def internal_port(port: InternalPort, eligible: int, table: NodeTable, max_nodes
         "family": state.family,
         "outcome": port.outcome.name,
         "reason": str(port.reason),
-        **{name: _names(table, nodes, max_nodes) for name, nodes in members.items()},
+        **{name: node_names(table, nodes, max_nodes) for name, nodes in members.items()},
         "client": client.value if (client := state.client(eligible & ~port.unknown)) else None,
         "counts": {name: nodes.bit_count() for name, nodes in members.items()},
     }
-
-
-def _names(table: NodeTable, nodes: int, limit: int) -> list[str]:
-    return [] if limit < 0 else table.names(nodes, limit)

@@ -7,6 +7,7 @@ from typing import Any
 from etpguard.assess.resilience import Resilience
 from etpguard.cluster import NodeTable
 from etpguard.objects.text import listed
+from etpguard.report.node_names import NO_NAMES, node_names
 
 Json = dict[str, Any]
 
@@ -14,11 +15,11 @@ _SHARE_DIGITS = 4
 
 
 def resilience_report(found: Resilience, table: NodeTable, max_names: int) -> Json:
-    """`max_names` bounds each list of names: 0 for no bound, -1 for no names. `counts` count all."""
+    """`max_names` bounds each list of names, see `NO_NAMES`. `counts` count all."""
     report: Json = {
         "coveredNodes": found.covered_nodes,
         "toleratesNodeLosses": found.tolerates_nodes,
-        "singlePoints": table.names(found.single_points, max_names) if max_names >= 0 else [],
+        "singlePoints": node_names(table, found.single_points, max_names),
         "counts": {
             "singlePoints": found.single_points.bit_count(),
             "uncoveredZones": len(found.uncovered_zones),
@@ -27,7 +28,9 @@ def resilience_report(found: Resilience, table: NodeTable, max_names: int) -> Js
     if found.covered_zones is not None and found.tolerates_zones is not None:
         report["coveredZones"] = found.covered_zones
         report["toleratesZoneLosses"] = found.tolerates_zones
-        report["uncoveredZones"] = list(found.uncovered_zones[: max_names or None] if max_names >= 0 else ())
+        report["uncoveredZones"] = list(
+            found.uncovered_zones[: max_names or None] if max_names != NO_NAMES else ()
+        )
     if share := found.per_pod_share:
         least, most = share
         report["perPodShare"] = {"least": round(least, _SHARE_DIGITS), "most": round(most, _SHARE_DIGITS)}
