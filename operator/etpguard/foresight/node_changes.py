@@ -42,7 +42,7 @@ def lose(simulation: Simulation, change: Lose) -> None:
     simulation.note_ends(
         Ending(str(change), [Alternative(keys)], Replaced.MEANWHILE, with_node=True, served=served)
     )
-    simulation.remove_nodes(nodes, change.nodes)
+    simulation.remove_nodes(nodes)
     changed = simulation.world.refresh()
     here = [extended(each, gone=keys) for each in simulation.alternatives]
     simulation.note_moves(lost, "is lost with")
@@ -85,7 +85,7 @@ def drain(simulation: Simulation, change: Drain) -> None:
             simulation.evaluator.settled(services, before, scheduling)
     if deletes:
         simulation.evaluator.settled(services, stuck, scheduling)
-        simulation.remove_nodes(nodes, [node.metadata.name for node in nodes])
+        simulation.remove_nodes(nodes)
         later = simulation.world.refresh()
         keys = frozenset(pod.key for _, on_node in on_nodes for pod in on_node)
         simulation.keep([extended(each, gone=keys) for each in end])

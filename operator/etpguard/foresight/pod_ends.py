@@ -8,7 +8,7 @@ is that of the pod that ends first. Where no other node has a pod, the time coun
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from enum import Enum
 
@@ -141,65 +141,67 @@ class PodEnds:
             for each in before
             for way in ending.ways
         ]
-
-        def _emptied(nodes: Set[str]) -> bool:
-            """Whether these nodes may all have lost all of their pods."""
-            on_nodes = {pod for pod, node in hosts.items() if node in nodes}
-            return any(way.may_take(on_nodes) for way in ways)
-
         # Where only one node admits the first new pod of a rollout, the pod runs there before any old one ends.
         kept = fixed | (ending.first_on if len(ending.first_on) == 1 else frozenset())
         of_pods = set(hosts.values()) - kept
         touched = of_pods & {node for pod, node in hosts.items() if pod in keys}
-        emptied = {node for node in touched if _emptied({node})}
+        emptied = {node for node in touched if _may_empty({node}, hosts, ways)}
         if not emptied:
             return
         ends = [pod for pod, node in hosts.items() if pod in keys and node in emptied]
         ports = target_ports(service.key, self._world.picture)
         window = _WITH_NODE if ending.with_node else self._window(ends, ports)
         table = self._world.picture.nodes
-        planes = self._world.engine.planes
-        terminating, until_gone = forwards_to_terminating(planes), ready_until_gone(service, planes)
         for verdict in assessment.consumers:
             consumer = verdict.consumer
-            if not isinstance(consumer.targets, NodeTargets) or verdict.outcome is Outcome.NotAffected:
-                continue
             nodes = tuple(sorted(node for node in emptied if table.bit(node) & verdict.eligible))
-            if not nodes or consumer.incidental:
-                continue
-            timing = timing_of(consumer, service, self._world.picture)
-            if ending.with_node:
-                found = lost_node(consumer, timing)
-            elif window is None:
-                found = HandOff(Seam.UNKNOWN, None, ("Pods cannot be read, so it is not known how they end",))
-            else:
-                found = hand_off(
-                    consumer,
-                    timing,
-                    window,
-                    forwards_to_terminating=terminating,
-                    ready_until_gone=until_gone,
-                )
-            found = _with_removal(found, consumer, ending.by)
-            covered = set(table.names(verdict.eligible & ~verdict.uncovered))
-            alone = covered <= of_pods and _emptied(covered)
-            found = _alone(found, timing, ending) if alone else _with_rollout(found, timing, ending)
-            found = _with_new_pods(found, ending, nodes)
-            yield PodEnd(
-                ending.change,
+            by_nodes = isinstance(consumer.targets, NodeTargets) and verdict.outcome is not Outcome.NotAffected
+            if nodes and by_nodes and not consumer.incidental:
+                covered = set(table.names(verdict.eligible & ~verdict.uncovered))
+                alone = covered <= of_pods and _may_empty(covered, hosts, ways)
+                yield self._end(ending, service, consumer, nodes, window, alone=alone)
+
+    def _end(
+        self,
+        ending: Ending,
+        service: Service,
+        consumer: Consumer,
+        nodes: tuple[str, ...],
+        window: ServingWindow | None,
+        *,
+        alone: bool,
+    ) -> PodEnd:
+        """The end of the last pods of these nodes. `alone`: whether no other node of the consumer has a pod."""
+        timing = timing_of(consumer, service, self._world.picture)
+        if ending.with_node:
+            found = lost_node(consumer, timing)
+        elif window is None:
+            found = HandOff(Seam.UNKNOWN, None, ("Pods cannot be read, so it is not known how they end",))
+        else:
+            planes = self._world.engine.planes
+            found = hand_off(
                 consumer,
-                nodes,
                 timing,
                 window,
-                found,
-                ending.min_ready_seconds,
-                ending.with_node,
+                forwards_to_terminating=forwards_to_terminating(planes),
+                ready_until_gone=ready_until_gone(service, planes),
             )
+        found = _with_removal(found, consumer, ending.by)
+        found = _alone(found, timing, ending) if alone else _with_rollout(found, timing, ending)
+        found = _with_new_pods(found, ending, nodes)
+        waits = ending.min_ready_seconds
+        return PodEnd(ending.change, consumer, nodes, timing, window, found, waits, ending.with_node)
 
     def _window(self, pods: Iterable[Key], ports: Set[int]) -> ServingWindow | None:
         seen = (self._pods.seen.get(key) for key in pods)
         known = [each.pod for each in seen if each is not None and each.pod is not None]
         return first_window(known, ports) if known else None
+
+
+def _may_empty(nodes: Set[str], hosts: Mapping[Key, str], ways: Iterable[Alternative]) -> bool:
+    """Whether these nodes may all have lost all of their pods."""
+    on_nodes = {pod for pod, node in hosts.items() if node in nodes}
+    return any(way.may_take(on_nodes) for way in ways)
 
 
 def _with_rollout(found: HandOff, timing: Timing | NotKnown, ending: Ending) -> HandOff:

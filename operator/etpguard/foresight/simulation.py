@@ -67,14 +67,13 @@ class Simulation:
         changed: set[Key],
         during: Sequence[Alternative],
         after: Sequence[Alternative],
-        keep: Sequence[Alternative] | None = None,
         scheduling: Scheduling | None = None,
     ) -> None:
         """One step of a change: evaluate the Services of `changed`, and those whose pods differ, while the pods
-        are as in `during`. Then the pods are as in `keep`, or else as in `after`."""
+        are as in `during`. Then they are as in `after`."""
         services = changed | self.evaluator.touched_by([*during, *after])
         self.evaluator.during(services, during, scheduling or self.scheduling())
-        self.keep(list(after if keep is None else keep))
+        self.keep(after)
 
     def keep(self, alternatives: Iterable[Alternative]) -> None:
         """Go on with these alternatives, or with the first of them where they are too many."""
@@ -83,9 +82,9 @@ class Simulation:
             self.warnings.append("too many changes at once: the bounds after the first ones are not complete")
         self.alternatives = kept[:_MOST_ALTERNATIVES]
 
-    def remove_nodes(self, nodes: Sequence[Node], names: Iterable[str]) -> None:
-        """Remove the Nodes and the endpoints on them. `names` are the names of `nodes`."""
-        gone = set(names)
+    def remove_nodes(self, nodes: Sequence[Node]) -> None:
+        """Remove the Nodes and the endpoints on them."""
+        gone = {node.metadata.name for node in nodes}
         stripped = []
         for slice_ in self.picture.store(ENDPOINT_SLICE):
             endpoints = slice_.endpoints or ()

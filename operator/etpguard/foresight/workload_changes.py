@@ -8,19 +8,16 @@ from dataclasses import replace
 import msgspec
 
 from etpguard.foresight.alternatives import Alternative, Choice
-from etpguard.foresight.changes import (
-    Refused,
-    Scale,
-    Workload,
-)
+from etpguard.foresight.changes import Refused, Scale, Workload
 from etpguard.foresight.daemon_sets import place
 from etpguard.foresight.pod_ends import Ending, Replaced
 from etpguard.foresight.pods import Seen
 from etpguard.foresight.scale_in import outside, victims
-from etpguard.foresight.scheduling import NewPod
+from etpguard.foresight.scheduling import NewPod, Scheduling
 from etpguard.foresight.simulation import Simulation, extended
 from etpguard.foresight.start_time import start_time
 from etpguard.foresight.workloads import KINDS, new_pod, next_pod
+from etpguard.objects import Key
 from etpguard.objects.pod_controllers import PodController
 
 MOST_REPLICAS = 150_000
@@ -139,16 +136,12 @@ def rollout(simulation: Simulation, workload: Workload, placed: bool = False) ->
         ] = None
         return
     scheduling = simulation.scheduling(keys)
-    partly = [extended(each, choices=(Choice(keys, missing, missing),)) for each in simulation.alternatives]
     served = simulation.pods.services_for(one)
     for service in served:
         simulation.evaluator.because(
             service, f"a rollout of {workload} replaces {len(keys)} pods, of which {missing} may be missing"
         )
     if missing or not batch.replaced_in_place:
-        waits = controller.spec.min_ready_seconds or 0
-        how = Replaced.BEFORE if missing < len(keys) else Replaced.NOT_MEANWHILE
-        way = Alternative(keys)
         # Of one pod with a surge, the only new pod runs before.
         later_on = () if surges and len(keys) == 1 else scheduling.admitted(one)
         if batch.replaced_in_place:
@@ -156,31 +149,38 @@ def rollout(simulation: Simulation, workload: Workload, placed: bool = False) ->
         simulation.note_ends(
             Ending(
                 f"roll out {workload}",
-                [way],
-                how,
-                min_ready_seconds=waits,
+                [Alternative(keys)],
+                Replaced.BEFORE if missing < len(keys) else Replaced.NOT_MEANWHILE,
+                min_ready_seconds=controller.spec.min_ready_seconds or 0,
                 first_on=first_on,
                 later_on=frozenset(later_on),
                 served=frozenset(served),
             )
         )
+    before = list(simulation.alternatives)
+    partly = [extended(each, choices=(Choice(keys, missing, missing),)) for each in before]
     if batch.replaced_in_place:
         for service in served:
             simulation.evaluator.internal.replaced_in_place(service, start_time(pods))
-        during = partly if missing else list(simulation.alternatives)
-        simulation.step(set(), during, list(simulation.alternatives), keep=simulation.alternatives)
+        simulation.step(set(), partly if missing else before, before)
         return
+    last = _replaced(before, keys, one, missing, scheduling)
+    # A rollout whose new pods are never ready stops with the first batch.
+    simulation.step(set(), [*partly, *last], [*last, *partly], scheduling=scheduling)
+
+
+def _replaced(
+    before: Sequence[Alternative], keys: frozenset[Key], one: NewPod, missing: int, scheduling: Scheduling
+) -> list[Alternative]:
+    """The end of a rollout in which so many pods may be missing at a time, as far as new pods find nodes."""
     certain = len(keys) - missing
     new = tuple(replace(one, certain=number < certain) for number in range(len(keys)))
     ready = len(scheduling.placed(new))
-    if ready < certain:
-        # The old pods are removed until no more than `missing` of all are not ready.
-        going = Choice(keys, ready + missing, ready + missing)
-        last = [extended(each, choices=(going,), new=new[:ready]) for each in simulation.alternatives]
-    else:
-        last = [extended(each, gone=keys, new=new) for each in simulation.alternatives]
-    # A rollout whose new pods are never ready stops with the first batch.
-    simulation.step(set(), [*partly, *last], [*last, *partly], scheduling=scheduling)
+    if ready >= certain:
+        return [extended(each, gone=keys, new=new) for each in before]
+    # The old pods are removed until no more than `missing` of all are not ready.
+    going = Choice(keys, ready + missing, ready + missing)
+    return [extended(each, choices=(going,), new=new[:ready]) for each in before]
 
 
 def _belongs(new: NewPod, controller: PodController) -> bool:
