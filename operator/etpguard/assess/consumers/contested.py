@@ -14,7 +14,7 @@ from etpguard.assess.consumers.gke.passthrough import RBS
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.kube_vip import VIP_HOST
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer
-from etpguard.assess.consumers.metallb.announcements import POOL
+from etpguard.assess.consumers.metallb.advertisements import POOL
 from etpguard.assess.consumers.metallb.family import MARKS
 from etpguard.assess.consumers.on_premises import antrea, purelb
 from etpguard.assess.consumers.recognition import classless, first_mark

@@ -15,7 +15,8 @@ from etpguard.assess.consumers.cilium_objects import lease_keys
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import Balancer
-from etpguard.assess.consumers.metallb.announcements import CONFIGURATION, POOL, STATUSES, announcement
+from etpguard.assess.consumers.metallb.advertisements import CONFIGURATION, POOL
+from etpguard.assess.consumers.metallb.announcements import STATUSES, announcement
 from etpguard.assess.consumers.metallb.sharing import shared_addresses, sharing
 from etpguard.assess.consumers.recognition import Recognition, by_class, by_mark, classless
 from etpguard.assess.consumers.remedies import ClientIP, admit_nodes, cluster, spread
