@@ -34,6 +34,15 @@ def test_every_module_that_calls_itself_pure_is_in_the_contract() -> None:
     assert outside == []
 
 
+def test_what_tests_share_is_in_no_test_module() -> None:
+    sharing = [
+        f"{path.relative_to(ROOT)}: {found[0]}"
+        for path in sorted((ROOT / "tests").rglob("*.py"))
+        for found in re.finditer(r"^\s*from tests\.(\w+\.)*test_\w+ import", path.read_text(), re.MULTILINE)
+    ]
+    assert sharing == []
+
+
 def private_names(tree: ast.Module) -> Iterator[str]:
     """Private names of other modules: `from etpguard.x import _y`, and `x._y` of an imported module."""
     modules = set()

@@ -13,7 +13,7 @@ from devcluster.http_proxy import HttpProxy
 from devcluster.http_rules import Answer
 from devcluster.objects import node, wait_for
 from tests.app.harness import INGRESS_RULES, REQUIRED_RULES, Running, grant, the_case
-from tests.cli.test_data_plane_live import define
+from tests.cli.data_plane_crds import define
 
 pytestmark = pytest.mark.controlplane
 

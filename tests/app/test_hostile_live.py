@@ -21,7 +21,7 @@ from tests.app.harness import node_port_service
 from tests.app.hostile import INPUTS, Hostile, Json, node_port, services
 from tests.app.spawned import Probe, Spawned
 from tests.remediate.stage import install_crds
-from tests.web.test_load import CROWD
+from tests.web.crowd import CROWD
 
 pytestmark = [pytest.mark.controlplane, pytest.mark.timing]
 

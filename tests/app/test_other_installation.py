@@ -16,7 +16,7 @@ from etpguard.kube.lease import Elector, Timing
 from etpguard.kube.writes import Writer
 from etpguard.objects import Key
 from tests.kube.fake_api import Answer, Call, FakeApi, ok
-from tests.kube.test_lease import LeaseServer
+from tests.kube.lease_server import LeaseServer
 
 
 @pytest.mark.parametrize(

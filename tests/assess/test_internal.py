@@ -8,18 +8,16 @@ from typing import Any
 
 import pytest
 
-from etpguard.assess import Engine, InternalAssessment, Options, Outcome
+from etpguard.assess import Engine, Options, Outcome
 from etpguard.assess.data_planes.interface import (
     AllNodes,
     DataPlane,
-    Detector,
     KnownDataPlane,
     NodePlanes,
     PlaneGroup,
 )
 from etpguard.assess.node_states import Client
-from etpguard.cluster import Picture
-from etpguard.objects import NODE, Key, Node, Record, Reject, Service
+from etpguard.objects import NODE, Key, Node, Reject, Service
 from tests.assess.build import (
     NODES,
     WEB,
@@ -32,26 +30,7 @@ from tests.assess.build import (
     record,
     service,
 )
-
-Json = dict[str, Any]
-HTTP = ({"name": "http", "port": 80},)
-ON_N1 = endpoint_slice([endpoint("n1")])
-NOWHERE = endpoint_slice([endpoint("n1", ready=False)])
-
-
-def inside(name: str = "web", ports: Any = HTTP, **fields: Any) -> Service:
-    """A ClusterIP Service with the internal policy Local."""
-    given: Json = {"type": "ClusterIP", "externalTrafficPolicy": None, "internalTrafficPolicy": "Local"}
-    return service(name, ports, **{**given, **fields})
-
-
-def assessed(
-    *objects: Record | Reject, planes: Detector | None = None, of: Key = WEB
-) -> tuple[InternalAssessment | None, Picture]:
-    picture = picture_with(*objects)
-    engine = Engine(picture, [], Options(data_planes=planes) if planes else None)
-    engine.refresh_all()
-    return engine.internal.get(of), picture
+from tests.assess.inside import NOWHERE, ON_N1, VIRTUAL, assessed, inside
 
 
 @dataclass(frozen=True)
@@ -71,7 +50,6 @@ class Case:
 
 ENDING: dict[str, Any] = {"ready": False, "serving": True, "terminating": True}
 EDGE = node("n2", labels={"node-role.kubernetes.io/edge": ""})
-VIRTUAL = node("n2", labels={"type": "virtual-kubelet"})
 IGNORES_INTERNAL = (("enable-internal-traffic-policy", "false"),)
 BALANCED = {"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}}
 NODE_PORT = inside(ports=({"name": "http", "port": 80, "nodePort": 30080},), type="NodePort")

@@ -8,7 +8,7 @@ import shlex
 from etpguard.assess.internal_advice import MAX_TAINTS, InternalAdvisor, internal_advice, surge
 from etpguard.objects import SERVICE
 from tests.assess.build import NODES, endpoint, endpoint_slice, node
-from tests.assess.test_internal import NOWHERE, ON_N1, assessed, inside
+from tests.assess.inside import NOWHERE, ON_N1, assessed, inside
 
 TAINTED = node("n2", taints=[{"key": "gpu", "value": "yes", "effect": "NoSchedule"}])
 

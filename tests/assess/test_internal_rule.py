@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from etpguard.assess import Engine, Options, Outcome
 from etpguard.assess.data_planes.interface import DataPlane
 from tests.assess.build import WEB, endpoint, endpoint_slice, node, one_plane, picture_with
+from tests.assess.by_kube_proxy import picture_of
+from tests.assess.inside import inside
 from tests.assess.kube_proxy_rule import DROPPED, READY, REJECTED, TERMINATING, Proxier
 from tests.assess.random_clusters import Cluster, random_cluster
-from tests.assess.test_against_kube_proxy import picture_of
-from tests.assess.test_internal import inside
 
 Json = dict[str, Any]
 States = dict[tuple[str, ...], str]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from devcluster import binaries
+from tests.assess.by_kube_proxy import Observed, by_etpguard, by_kube_proxy
 from tests.assess.kube_proxy_rule import DROPPED, READY, REJECTED, TERMINATING
 from tests.assess.random_clusters import Cluster, random_cluster
-from tests.assess.test_against_kube_proxy import Observed, by_etpguard, by_kube_proxy
 
 pytestmark = pytest.mark.controlplane  # needs a program of devcluster
 

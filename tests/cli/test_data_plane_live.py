@@ -14,7 +14,8 @@ from devcluster import Cluster
 from devcluster.objects import endpoint_slices, node, wait_for
 from etpguard.objects.named import NAMED_KINDS, NAMED_OBJECTS
 from tests.app.harness import INGRESS_RULES, REQUIRED_RULES, grant, the_case
-from tests.assess.data_planes.test_offerings import items
+from tests.assess.data_planes.offerings import items
+from tests.cli.data_plane_crds import define
 from tests.cli.program import Run, etpguard
 
 pytestmark = pytest.mark.controlplane
@@ -47,27 +48,6 @@ def calico() -> Iterator[Cluster]:
 
             wait_for(ready, 60, "the endpoint of the case")  # a controller writes it
             yield cluster
-
-
-def define(
-    cluster: Cluster, group: str, kind: str, plural: str, *, version: str = "v1", namespaced: bool = False
-) -> None:
-    """A CustomResourceDefinition that keeps every field."""
-    schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-    served = {"name": version, "served": True, "storage": True, "schema": {"openAPIV3Schema": schema}}
-    names = {"kind": kind, "listKind": f"{kind}List", "plural": plural, "singular": kind.lower()}
-    crd = {
-        "metadata": {"name": f"{plural}.{group}"},
-        "spec": {
-            "group": group,
-            "names": names,
-            "scope": "Namespaced" if namespaced else "Cluster",
-            "versions": [served],
-        },
-    }
-    cluster.call("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
-    path = f"/apis/{group}/{version}/{plural}"
-    wait_for(lambda: cluster.request("GET", path).ok, 60, f"{plural} to be served")
 
 
 def apply(cluster: Cluster, item: Json) -> None:

@@ -7,7 +7,7 @@ import pytest
 from etpguard.cli.dump.anonymize import Anonymizer
 from etpguard.cli.dump.vocabulary import vocabulary
 from tests.assess.data_planes.clusters import Json, detect
-from tests.assess.data_planes.test_offerings import EXPECTED, items
+from tests.assess.data_planes.offerings import EXPECTED, items
 from tests.cli.dump_worlds import dumped
 
 

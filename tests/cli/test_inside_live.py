@@ -8,7 +8,7 @@ import pytest
 
 from devcluster import Cluster, objects
 from tests.cli.program import etpguard
-from tests.cli.test_live import CORE, ROUTES, reader
+from tests.cli.readers import CORE, ROUTES, reader
 
 pytestmark = pytest.mark.controlplane
 

@@ -11,11 +11,9 @@ import yaml
 import devcluster
 from devcluster import Cluster
 from tests.cli.program import SEED, etpguard, failed
+from tests.cli.readers import CORE, ROUTES, reader
 
 pytestmark = pytest.mark.controlplane
-
-CORE = ["services", "nodes", "endpointslices.discovery.k8s.io"]
-ROUTES = ["ingresses.networking.k8s.io", "ingressclasses.networking.k8s.io"]
 
 
 @pytest.fixture(scope="module")
@@ -58,19 +56,6 @@ def case(cluster: Cluster) -> Iterator[str]:
         cluster.call("PATCH", f"/api/v1/nodes/cli-node{number}/status", status)
     yield namespace
     cluster.kubectl("delete", "--wait=false", "-f", "-", input=text)
-
-
-def reader(
-    cluster: Cluster, namespace: str, name: str, resources: list[str], *, cluster_wide: bool = True
-) -> Path:
-    """A kubeconfig of a service account that may list just these resources."""
-    kubectl = cluster.kubectl
-    kubectl("-n", namespace, "create", "serviceaccount", name)
-    kind = "clusterrole" if cluster_wide else "role"
-    space = [] if cluster_wide else ["-n", namespace]
-    kubectl(*space, "create", kind, name, "--verb=list", f"--resource={','.join(resources)}")
-    kubectl(*space, "create", f"{kind}binding", name, f"--{kind}={name}", f"--serviceaccount={namespace}:{name}")
-    return cluster.kubeconfig_for(namespace=namespace, service_account=name)
 
 
 def test_the_case_live(cluster: Cluster, case: str) -> None:

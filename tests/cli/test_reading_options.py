@@ -21,7 +21,7 @@ from etpguard.kube.errors import BadKubeconfig
 from etpguard.kube.pykube_client import _single
 from etpguard.kube.read_client import ReadClient
 from tests.cli.program import SEED, etpguard, failed
-from tests.cli.test_terminal import COLOUR, on_terminal
+from tests.cli.terminal import COLOUR, on_terminal
 
 
 def kubeconfig(folder: Path, server: str) -> Path:

@@ -16,37 +16,10 @@ import yaml
 from etpguard.cli.output.table import plain
 from etpguard.objects.text import harmless
 from tests.cli.program import SEED, etpguard, failed
+from tests.cli.terminal import COLOUR, on_terminal
 
 NAME = "default/nginx-nginx-ingress-controller"
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
-COLOUR = re.compile(r"\x1b\[(?:[0-9]+;)*[34][0-9]m")
-
-
-def on_terminal(columns: int, *arguments: str | Path, **environment: str) -> str:
-    """What it writes to a terminal of that width."""
-    ours, its = pty.openpty()
-    kept = {key: value for key, value in os.environ.items() if key != "NO_COLOR"}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "etpguard", *map(str, arguments)],
-        stdin=subprocess.DEVNULL,
-        stdout=its,
-        stderr=subprocess.DEVNULL,
-        env={**kept, "TERM": "xterm-256color", "COLUMNS": str(columns), **environment},
-    )
-    os.close(its)
-    written = b""
-    while part := _read(ours):
-        written += part
-    os.close(ours)
-    assert process.wait(timeout=60) == 0
-    return written.decode().replace("\r\n", "\n")
-
-
-def _read(descriptor: int) -> bytes:
-    try:
-        return os.read(descriptor, 65536)
-    except OSError:  # Linux has no other end for a terminal whose last writer is gone
-        return b""
 
 
 def test_without_the_extra_the_table_is_plain_and_says_what_to_install(tmp_path: Path) -> None:

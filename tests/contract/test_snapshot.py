@@ -7,33 +7,17 @@ write a line into allowed.yaml instead.
 from __future__ import annotations
 
 import functools
-import json
-from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from tests.contract.observed import promised
-
-FOLDER = Path(__file__).parent
-SNAPSHOT: dict[str, list[str]] = json.loads((FOLDER / "snapshot.json").read_text())
+from tests.contract.snapshot import SNAPSHOT, STORED, allowed
 
 
 @functools.cache
 def today() -> dict[str, list[str]]:
     """No fixture, since coverage measures the fixtures of a test with `no_cover` too."""
     return promised()
-
-
-def allowed(kind: str, section: str) -> dict[str, str]:
-    """Line to reason."""
-    every: dict[str, Any] = yaml.load((FOLDER / "allowed.yaml").read_text(), yaml.CSafeLoader)
-    return dict(every[kind].get(section, {}))
-
-
-STORED = "stored objects"
-"""The section that the take-over test compares, since it needs an operator."""
 
 
 @pytest.mark.no_cover

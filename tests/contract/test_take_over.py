@@ -16,7 +16,7 @@ from devcluster import Cluster
 from devcluster.objects import wait_for
 from tests.app.harness import grant
 from tests.contract.observed import shape
-from tests.contract.test_snapshot import SNAPSHOT, STORED, allowed
+from tests.contract.snapshot import SNAPSHOT, STORED, allowed
 from tests.contract.trees import HOLD, Running, Tree, former, present, running
 from tests.remediate.stage import Scene, install_crds
 

@@ -22,7 +22,7 @@ from tests.app.alb import definitions
 from tests.foresight.clusters import alb, deployment, endpoints, node, pod, service, workload
 from tests.foresight.fleet import Kubelets, Site, site, started
 from tests.foresight.given_ways import ways_of
-from tests.foresight.test_patches import CASES, load_balancer
+from tests.foresight.patch_cases import CASES, load_balancer
 
 pytestmark = pytest.mark.controlplane
 

@@ -27,10 +27,8 @@ from etpguard.kube.errors import ApiError, BadKubeconfig, KubeError, Unreachable
 from etpguard.kube.exchange import exchange
 from etpguard.kube.lists import ListReader, list_kind
 from etpguard.objects import NODE, Key
-from tests.kube.test_ca_rotation import Rotation, front, kubeconfig, rotation
+from tests.kube.rotation import Rotation, kubeconfig
 from tests.kube.tls_front import TlsFront
-
-__all__ = ["front", "rotation"]
 
 GET = verbs.get(NODE, Key("", "n"))
 

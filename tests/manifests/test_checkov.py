@@ -17,7 +17,7 @@ import yaml
 
 from devcluster import MissingToolError, binaries
 from tests.manifests.rendered import ROOT
-from tests.manifests.test_schemas import SOURCES
+from tests.manifests.sources import SOURCES
 
 CONFIG = ROOT / ".checkov.yaml"
 PROJECT = Path(__file__).parent / "checkov"

@@ -16,8 +16,8 @@ from etpguard.intake.freshness import Access
 from etpguard.intake.timing import ListTiming
 from etpguard.objects.policies import COVERAGE_POLICY
 from tests.app.harness import Running
+from tests.remediate.commands import command, declares_cluster, rollback
 from tests.remediate.stage import MANAGER, Scene, operator
-from tests.remediate.test_ways_back_live import command, declares_cluster, rollback
 
 pytestmark = pytest.mark.controlplane
 

@@ -38,7 +38,7 @@ from etpguard.remediate.other_network_policies import OtherNetworkPolicies
 from tests.assess.build import NODES
 from tests.assess.build import endpoint as internal_endpoint
 from tests.assess.build import endpoint_slice as internal_slice
-from tests.assess.test_internal import inside as internal_service
+from tests.assess.inside import inside as internal_service
 from tests.remediate.given import NOW, assessment, changed
 
 SCOPE = NamespaceScope(skipped=frozenset({"kube-system"}))

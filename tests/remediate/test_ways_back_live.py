@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,35 +14,10 @@ import yaml
 
 from devcluster import binaries
 from devcluster.objects import wait_for
+from tests.remediate.commands import command, declares_cluster, rollback
 from tests.remediate.stage import MANAGER, Scene, operator
 
 pytestmark = pytest.mark.controlplane
-
-OPERATOR = Path(__file__).parents[2] / "operator"
-
-
-def command(scene: Scene, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The console command, with admin's credentials."""
-    return subprocess.run(
-        [
-            sys.executable,
-            "-W",
-            "error",
-            "-m",
-            "etpguard",
-            *arguments,
-            "--kubeconfig",
-            str(scene.cluster.kubeconfig),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(OPERATOR), "HOME": str(scene.cluster.directory)},
-    )
-
-
-def rollback(scene: Scene) -> subprocess.CompletedProcess[str]:
-    return command(scene, "rollback", str(scene.key))
 
 
 def test_a_rollback_request_in_the_policy(scene: Scene) -> None:
@@ -302,12 +276,6 @@ def helm(scene: Scene, *arguments: str) -> subprocess.CompletedProcess[str]:
         timeout=120,
         env={"PATH": "/usr/bin:/bin", "KUBECONFIG": str(scene.cluster.kubeconfig), "HOME": home},
     )
-
-
-def declares_cluster(scene: Scene, manager: str) -> None:
-    """What our own advice is: the owner declares what etpguard made of it, by server-side apply without force."""
-    manifest = yaml.safe_dump(scene.service_manifest(externalTrafficPolicy="Cluster"))
-    scene.cluster.kubectl("apply", "--server-side", f"--field-manager={manager}", "-f", "-", input=manifest)
 
 
 @pytest.mark.parametrize("way", ["policy deleted", "covered again"])

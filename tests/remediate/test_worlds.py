@@ -18,8 +18,8 @@ from etpguard.remediate.facts import Round
 from etpguard.remediate.gather import Gatherer
 from etpguard.remediate.ownership import MANAGER
 from etpguard.remediate.reread import ServiceReader
+from tests.remediate.machine import MOST, PER_SECONDS, ROLLBACKS, World
 from tests.remediate.model_api import Json, Killed
-from tests.remediate.test_machine import MOST, PER_SECONDS, ROLLBACKS, World
 
 POLICY = (COVERAGE_POLICY.plural, "default", "opt-in")
 

@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from etpguard.assess import Assessment, Outcome, PortState
-from etpguard.assess.data_planes.interface import DataPlane, KnownDataPlane, NodePlanes, PlaneGroup
+from etpguard.assess.data_planes.interface import DataPlane, KnownDataPlane
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Key
@@ -20,6 +20,7 @@ from etpguard.report import (
 )
 from etpguard.report.contract import consumer_report
 from tests.report.given import big, nginx, table_of, verdict
+from tests.report.planes import planes_of
 
 Json = dict[str, Any]
 
@@ -75,10 +76,6 @@ CONTRACT: Json = {
     "warnings": ["odd"],
     "notRead": ["gateways.gateway.networking.k8s.io"],
 }
-
-
-def planes_of(plane: KnownDataPlane) -> NodePlanes:
-    return NodePlanes((PlaneGroup(plane, -1),))
 
 
 def part_of(whole: Any, contract: Any) -> Any:

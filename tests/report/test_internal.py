@@ -15,7 +15,7 @@ from etpguard.report.internal import internal_report
 from etpguard.report.sentences import explain_internal, internal_message, internal_note
 from etpguard.report.service_coverage import MAX_STATUS_BYTES, status
 from tests.assess.build import NODES, WEB, endpoint, endpoint_slice, node, picture_with
-from tests.assess.test_internal import HTTP, NOWHERE, ON_N1, VIRTUAL, assessed, inside
+from tests.assess.inside import HTTP, NOWHERE, ON_N1, VIRTUAL, assessed, inside
 
 
 def test_an_entry_of_the_report() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import resource
 import sys
+from pathlib import Path
 
 REQUEST = b"GET /metrics HTTP/1.1\r\nHost: x\r\n"
 
@@ -50,3 +51,6 @@ if __name__ == "__main__":
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, most), most))
     asyncio.run(main(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])))
+
+
+CROWD = Path(__file__).with_name("crowd.py")

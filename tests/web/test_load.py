@@ -18,10 +18,10 @@ from etpguard.metrics import CONTENT_TYPE, Metrics, State
 from etpguard.objects import Key
 from etpguard.settings import Address
 from etpguard.web import Health, serve
+from tests.web.crowd import CROWD
 
 pytestmark = pytest.mark.timing
 
-CROWD = Path(__file__).with_name("crowd.py")
 SECONDS = 3.0
 LONGEST_GAP = 0.3
 TRIES = 3

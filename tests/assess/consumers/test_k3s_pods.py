@@ -11,8 +11,7 @@ from etpguard.assess import Evidence
 from etpguard.objects import Key
 from etpguard.objects.k3s import SERVICE_NAME, SERVICE_NAMESPACE, SVCLB_POD
 from tests.assess.consumers import worlds
-from tests.assess.consumers.test_k3s_servicelb import k3s
-from tests.assess.consumers.worlds import KEY, Json, Seen, endpoints, node, port, seen, world
+from tests.assess.consumers.worlds import KEY, Json, Seen, endpoints, k3s, node, port, seen, world
 
 service = partial(worlds.service, ingress=[{"ip": "198.51.100.1"}])
 NODES = [k3s(name) for name in "abc"]

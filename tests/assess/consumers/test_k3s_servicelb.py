@@ -11,15 +11,11 @@ from etpguard.assess import DataPlane, Options
 from etpguard.assess.advice import Advisor
 from tests.assess.build import one_plane
 from tests.assess.consumers import worlds
-from tests.assess.consumers.worlds import EXTERNAL_IPS, Json, Seen, endpoints, node, nodes, port, seen, world
+from tests.assess.consumers.worlds import EXTERNAL_IPS, Json, Seen, endpoints, k3s, node, nodes, port, seen, world
 
 service = partial(worlds.service, ingress=[{"ip": "198.51.100.1"}])
 
 ENABLE, POOL = "svccontroller.k3s.cattle.io/enablelb", "svccontroller.k3s.cattle.io/lbpool"
-
-
-def k3s(name: str, **more: object) -> Json:
-    return node(name, f"k3s://{name}", addresses=[f"198.51.100.{ord(name) - 96}"], **more)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

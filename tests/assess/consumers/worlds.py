@@ -61,6 +61,11 @@ def node(
     }
 
 
+def k3s(name: str, **more: object) -> Json:
+    """A node of k3s."""
+    return node(name, f"k3s://{name}", addresses=[f"198.51.100.{ord(name) - 96}"], **more)  # type: ignore[arg-type]
+
+
 def nodes(scheme: str, *names: str, **common: Any) -> list[Json]:
     """Nodes of one cloud; of none with scheme ""."""
     prefix = {"aws": "aws:///eu-west-1a/i-", "": ""}.get(scheme, f"{scheme}://")

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from devcluster import binaries
+from tests.assess.by_kube_proxy import picture_of
 from tests.assess.data_planes.oracle_cilium import of_envoy
+from tests.assess.data_planes.oracles import PLANES, Found, by_etpguard, by_oracle
 from tests.assess.data_planes.random_planes import random_planes_cluster, shapes
-from tests.assess.data_planes.test_oracles import PLANES, Found, by_etpguard, by_oracle
 from tests.assess.random_clusters import Cluster
-from tests.assess.test_against_kube_proxy import picture_of
 
 pytestmark = [
     pytest.mark.controlplane,  # needs a program of devcluster

@@ -21,9 +21,18 @@ from tests.assess.data_planes.clusters import (
     node,
     not_on,
 )
+from tests.assess.data_planes.detected import (
+    AKS,
+    AKS_CILIUM,
+    CALICO,
+    CILIUM,
+    FELIX,
+    KPR,
+    KUBE_PROXY,
+    MIGRATED,
+    NO_KPR,
+)
 
-AKS: Json = {"kubernetes.azure.com/cluster": "MC_x"}
-AKS_CILIUM: Json = AKS | {"kubernetes.azure.com/ebpf-dataplane": "cilium"}
 WINDOWS: Json = {"kubernetes.io/os": "windows"}
 EKS_AUTO: Json = {"eks.amazonaws.com/compute-type": "auto"}
 GKE: Json = {"cloud.google.com/gke-nodepool": "p"}
@@ -32,20 +41,13 @@ OVN: Json = {
     "k8s.ovn.org/node-chassis-id": "c",
     "k8s.ovn.org/l3-gateway-config": '{"default":{"mode":"shared","node-port-enable":"true"}}',
 }
-MIGRATED: Json = {"io.cilium.migration/kube-proxy-replacement": "true"}
 A = node("a")
-KPR = config_map("cilium-config", **{"kube-proxy-replacement": "true"})
-NO_KPR = config_map("cilium-config", **{"kube-proxy-replacement": "false"})
-CILIUM = daemon_set("cilium", "quay.io/cilium/cilium:v1.20.2@sha256:00")
 
 
 def proxy_config(text: str) -> Json:
     return config_map("kube-proxy", **{"config.conf": text})
 
 
-KUBE_PROXY = daemon_set("kube-proxy", "registry.k8s.io/kube-proxy:v1.34.1")
-CALICO = daemon_set("calico-node", "quay.io/calico/node:v3.31.0", "calico-system")
-FELIX = ("FelixConfiguration", "crd.projectcalico.org/v1", "default")
 ANTREA = daemon_set("antrea-agent", "antrea/antrea-agent-ubuntu:v2.4.1")
 
 

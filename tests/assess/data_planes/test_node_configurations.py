@@ -17,16 +17,7 @@ from tests.assess.data_planes.clusters import (
     node,
     not_on,
 )
-from tests.assess.data_planes.test_detection import (
-    AKS_CILIUM,
-    CALICO,
-    CILIUM,
-    FELIX,
-    KPR,
-    KUBE_PROXY,
-    MIGRATED,
-    NO_KPR,
-)
+from tests.assess.data_planes.detected import AKS_CILIUM, CALICO, CILIUM, FELIX, KPR, KUBE_PROXY, MIGRATED, NO_KPR
 
 NEW: Json = {"pool": "new"}
 A = node("a")

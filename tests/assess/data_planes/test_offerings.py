@@ -5,25 +5,14 @@ tests/cases/data_planes has an example of the nodes and the objects of each. exp
 
 from __future__ import annotations
 
-import functools
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from etpguard.assess.data_planes.interface import NodePlanes
 from etpguard.objects.named import NamedObject
 from tests.assess.data_planes.clusters import Detected, Json, detect, identity, nodes_in
-
-CASES = Path(__file__).parents[2] / "cases" / "data_planes"
-EXPECTED: dict[str, dict[str, Any]] = json.loads((CASES / "expected.json").read_text())
-
-
-@functools.cache
-def items(case: str) -> tuple[Json, ...]:
-    return tuple(yaml.load((CASES / f"{case}.yaml").read_text(), yaml.CSafeLoader)["items"])
+from tests.assess.data_planes.offerings import CASES, EXPECTED, items
 
 
 def shown(case: str, found: Detected) -> list[Json]:

@@ -13,7 +13,7 @@ from etpguard.cli.output.json_report import json_report
 from etpguard.objects import Key
 from etpguard.report import Contents, coverage_report
 from tests.report.given import nginx
-from tests.report.test_contract import planes_of
+from tests.report.planes import planes_of
 
 
 @pytest.mark.parametrize("services", [0, 1, 3])

@@ -8,13 +8,7 @@ import pytest
 
 from etpguard.objects.cilium import CILIUM_L2_ANNOUNCEMENT_POLICY
 from tests.assess.consumers import worlds
-from tests.assess.consumers.cilium.test_family import (
-    advertisement,
-    family,
-    peer_config,
-    policy,
-    to_peer,
-)
+from tests.assess.consumers.cilium.given import advertisement, family, peer_config, policy, to_peer
 from tests.assess.consumers.worlds import Json, endpoints, node, nodes, world
 
 MEMBERS = [node("a", addresses=["192.0.2.1"]), *nodes("", "b", "c")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import pytest
 
@@ -12,64 +11,22 @@ from etpguard.objects import AnyKind
 from etpguard.objects.cilium import CILIUM_BGP_ADVERTISEMENT, CILIUM_L2_ANNOUNCEMENT_POLICY
 from tests.assess.build import one_plane
 from tests.assess.consumers import worlds
+from tests.assess.consumers.cilium.given import (
+    ASSIGNED,
+    BGP,
+    L2,
+    NODE_IPAM,
+    PEER,
+    advertisement,
+    cluster_config,
+    family,
+    peer_config,
+    policy,
+    to_peer,
+)
 from tests.assess.consumers.worlds import EXTERNAL_IPS, Json, Seen, endpoints, node, nodes, port, seen, world
 
 service = partial(worlds.service, ingress=[{"ip": "203.0.113.1"}])
-
-L2, BGP, NODE_IPAM = "io.cilium/l2-announcer", "io.cilium/bgp-control-plane", "io.cilium/node"
-ASSIGNED = {"type": "cilium.io/IPAMRequestSatisfied", "status": "True"}
-
-
-def policy(name: str = "lan", **spec: object) -> Json:
-    return {
-        "kind": "CiliumL2AnnouncementPolicy",
-        "metadata": {"name": name},
-        "spec": {"loadBalancerIPs": True, **spec},
-    }
-
-
-def advertisement(labels: dict[str, str] | None = None, **more: Any) -> Json:
-    advertised = {
-        "advertisementType": "Service",
-        "service": {"addresses": ["LoadBalancerIP"]},
-        "selector": {},
-        **more,
-    }
-    return {
-        "kind": "CiliumBGPAdvertisement",
-        "metadata": {"name": "lb", "labels": {"advertise": "bgp"} if labels is None else labels},
-        "spec": {"advertisements": [advertised]},
-    }
-
-
-PEER = {"name": "tor", "peerASN": 64513, "peerAddress": "192.0.2.1"}
-
-
-def cluster_config(*peers: Json, name: str = "lab", **spec: Any) -> Json:
-    instance = {"name": "one", "localASN": 64512, "peers": list(peers)}
-    return {
-        "kind": "CiliumBGPClusterConfig",
-        "metadata": {"name": name},
-        "spec": {"bgpInstances": [instance], **spec},
-    }
-
-
-def to_peer(**spec: Any) -> Json:
-    """A CiliumBGPClusterConfig with one peer, which has a configuration."""
-    return cluster_config({**PEER, "peerConfigRef": {"name": "pc"}}, **spec)
-
-
-def family(afi: str = "ipv4", labels: dict[str, str] | None = None, **more: Any) -> Json:
-    selector = {"matchLabels": labels or {"advertise": "bgp"}}
-    return {"afi": afi, "safi": "unicast", "advertisements": selector, **more}
-
-
-def peer_config(*families: Json, name: str = "pc") -> Json:
-    return {
-        "kind": "CiliumBGPPeerConfig",
-        "metadata": {"name": name},
-        "spec": {"families": list(families)} if families else {},
-    }
 
 
 @pytest.mark.parametrize(

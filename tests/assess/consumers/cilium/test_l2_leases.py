@@ -8,25 +8,24 @@ import pytest
 
 from etpguard.assess import DataPlane, Evidence, Options
 from etpguard.objects import Key
-from etpguard.objects.cilium import CILIUM_L2_LEASE, L2Lease, l2_lease
+from etpguard.objects.cilium import CILIUM_L2_LEASE, L2Lease
 from etpguard.objects.records import BareMeta
 from tests.assess.build import one_plane
-from tests.assess.consumers.cilium.test_family import ASSIGNED, L2, advertisement, cluster_config, policy
+from tests.assess.consumers.cilium.given import (
+    ASSIGNED,
+    L2,
+    V1_19,
+    V1_20_2,
+    advertisement,
+    cluster_config,
+    lease,
+    policy,
+)
 from tests.assess.consumers.worlds import KEY, Json, Seen, endpoints, node, nodes, port, seen, service, world
-
-V1_19, V1_20_2 = "v1.19.4", "v1.20.2"
 
 
 def cilium(version: str) -> Options:
     return Options(one_plane(DataPlane.CILIUM, version=version, settings=()))
-
-
-def lease(holder: str | None, *, of: Key = KEY, namespace: str = "kube-system") -> Json:
-    return {
-        "kind": "Lease",
-        "metadata": {"name": l2_lease(of), "namespace": namespace},
-        "spec": {"holderIdentity": holder, "renewTime": "2026-01-01T00:00:00.000000Z", "leaseTransitions": 3},
-    }
 
 
 def held(*objects: Json, on: str = "a", version: str = V1_19, subject: Json | None = None, **kwargs: Any) -> Seen:
