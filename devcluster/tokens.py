@@ -19,10 +19,6 @@ ISSUER = "https://kubernetes.default.svc"
 EXPIRY_LEEWAY_SECONDS = 60
 """The API server takes a token for a minute longer than it says: pkg/serviceaccount/claims.go, Kubernetes
 1.37.2, calls go-jose's ``Claims.Validate``, whose ``DefaultLeeway`` is one minute."""
-SUCCESS_CACHE_SECONDS = 10
-"""How long the API server goes on taking a token that it has just verified, without looking at it again:
-``TokenSuccessCacheTTL`` in pkg/kubeapiserver/options/authentication.go, Kubernetes 1.37.2; no flag changes
-it."""
 
 
 class TokenSigner:

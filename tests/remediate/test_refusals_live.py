@@ -21,8 +21,6 @@ from tests.remediate.stage import MANAGER, QUICK, QUICK_PACING, Json, Scene, ope
 
 pytestmark = pytest.mark.controlplane
 
-MERGE = "application/merge-patch+json"
-
 
 def account(scene: Scene, name: str, *rules: tuple[str, str, str]) -> Path:
     """A kubeconfig of an account with these permissions beside those on Ingresses, Events and our own kinds."""

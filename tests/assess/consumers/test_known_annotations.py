@@ -6,7 +6,6 @@ import pytest
 
 from tests.assess.consumers.worlds import Json, endpoints, ingress, ingress_class, nodes, service, world
 
-HETZNER = "load-balancer.hetzner.cloud/"
 DO = "service.beta.kubernetes.io/do-loadbalancer-"
 
 

@@ -13,7 +13,6 @@ from tests.assess.consumers.worlds import Json, endpoints, node, nodes, world
 
 MEMBERS = [node("a", addresses=["192.0.2.1"]), *nodes("", "b", "c")]
 BGP = [advertisement(service={"addresses": ["ExternalIP"]}), to_peer(), peer_config(family())]
-ON_A = {"nodeSelector": {"matchLabels": {"name": "a"}}}
 
 
 def exposed(name: str = "web", *addresses: str, **more: Any) -> Json:
