@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
-from etpguard.assess.consumers.aws_lbc import proxy_protocol
 from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
-from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, both, class_targets, configuration
+from etpguard.assess.consumers.aws_lbc.commands import annotate, arn
+from etpguard.assess.consumers.aws_lbc.moved_checks import only_udp, to_traffic_port
 from etpguard.assess.consumers.aws_lbc.node_advice import admit, narrow, no_node_selected, on_fargate
+from etpguard.assess.consumers.aws_lbc.pod_targets import pod_targets
 from etpguard.assess.consumers.aws_lbc.shared_numbers import OTHER_NODE_PORT, SHARED
 from etpguard.assess.consumers.aws_target_groups import (
     ALB_CHECK,
@@ -22,7 +22,7 @@ from etpguard.assess.consumers.aws_target_groups import (
     without_proxy_protocol,
     zones_without,
 )
-from etpguard.assess.consumers.changes import NO_STEP, Step, WorkloadChange
+from etpguard.assess.consumers.changes import NO_STEP, WorkloadChange
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.known_annotations import (
     AWS_ALB,
@@ -31,8 +31,7 @@ from etpguard.assess.consumers.known_annotations import (
     AWS_NLB_BEGINNINGS,
     spelling,
 )
-from etpguard.assess.consumers.remedies import NEW_NODE, ClientIP, asks_the_pods, cluster, kubectl, spread
-from etpguard.assess.consumers.targets import CheckSettings, HealthCheck
+from etpguard.assess.consumers.remedies import NEW_NODE, ClientIP, cluster, kubectl, spread
 from etpguard.assess.node_rule import EXCLUDE_LABEL
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY, Outcome
 from etpguard.assess.probe import HealthCheckNodePort
@@ -68,7 +67,7 @@ def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) ->
             )
         case Outcome.NoTargets:
             if nodes and all(map(on_fargate, nodes)):
-                yield _pod_targets(service, consumer)
+                yield pod_targets(service, consumer)
             yield from admit(service, nodes)
             yield no_node_selected(service, consumer)
         case Outcome.Outage:
@@ -76,7 +75,7 @@ def advice(service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) ->
         case Outcome.Unknown:
             yield from _find_out(service, verdict)
     if verdict.outcome in _AFFECTED:
-        yield _pod_targets(service, consumer)
+        yield pod_targets(service, consumer)
         yield spread(service)
         yield from narrow(service, verdict, nodes)
         yield _to_cluster(service, consumer)
@@ -108,7 +107,7 @@ def _next_pods(service: Service) -> Advice:
 
 def _look(service: Service, consumer: Consumer) -> Advice:
     """For a binding that a person wrote: only AWS holds the health check."""
-    where = "By" if _only_udp(service, consumer) else "On traffic-port, or by"
+    where = "By" if only_udp(service, consumer) else "On traffic-port, or by"
     return Advice(
         "Find out what the health check probes",
         f"{where} HTTP on the healthCheckNodePort, the load balancer routes around these nodes. On any other "
@@ -177,8 +176,8 @@ def _defaults(service: Service, consumer: Consumer) -> tuple[str, CheckDefaults]
 def _probe_the_node_port(service: Service, consumer: Consumer) -> Iterator[Advice]:
     """Nothing where no health check of the node port can pass."""
     proxied = consumer.check is not None and consumer.check.proxy_protocol
-    moved = _on_traffic_port(service, consumer)
-    if proxied and _only_udp(service, consumer):
+    moved = to_traffic_port(service, consumer)
+    if proxied and only_udp(service, consumer):
         yield without_proxy_protocol(moved.step if moved else NO_STEP)
     elif moved and proxied:
         yield Advice(
@@ -192,177 +191,16 @@ def _probe_the_node_port(service: Service, consumer: Consumer) -> Iterator[Advic
     elif moved:
         effect = "It then fails on nodes that drop the traffic, and the load balancer routes around them."
         title = "Let the health check probe the node port"
-        if _only_udp(service, consumer):
+        if only_udp(service, consumer):
             title = "Let the health check probe the healthCheckNodePort"
         yield Advice(title, f"{effect} {moved.effect}".strip(), "", *moved.step)
-
-
-class _Moved(NamedTuple):
-    """How to move a health check off a port that another answers on, and what it asks afterwards."""
-
-    effect: str
-    step: Step
-
-
-def _only_udp(service: Service, consumer: Consumer) -> bool:
-    """Whether no health check reaches the node port, since each uses TCP."""
-    port = service.port(consumer.port)
-    return port is not None and port.transport == "UDP" and service.tcp_port_on(port.node_port or 0) is None
-
-
-def _on_traffic_port(service: Service, consumer: Consumer) -> _Moved | None:
-    """None where no setting that a command can make lets the check ask where the traffic is forwarded.
-
-    Under Local, the controller's default for an NLB is HTTP /healthz on every port, which the pods may not answer:
-    so each NLB gets TCP with it. An ALB cannot use TCP."""
-    check = consumer.check
-    proxied = check is not None and check.proxy_protocol
-    own = consumer.kind == "Service" and _has_health_check_node_port(service, consumer)
-    if _only_udp(service, consumer):
-        if not own or (proxied and f"{NLB}proxy-protocol" not in service.annotations):
-            return None
-        return _by_default(service, consumer, "proxy_protocol") if proxied else _by_default(service, consumer)
-    match consumer.kind:
-        case "Service" if own and not proxied:
-            return _by_default(service, consumer)
-        case "Service":
-            both = (
-                "This changes the check of both Services: the load balancer probes Service "
-                f"{service.key.name} on a port of Service {consumer.name}, whose pods may be on other nodes."
-            )
-            return _Moved(
-                "" if consumer.name == service.key.name else both,
-                annotate(service, consumer, healthcheck_port="traffic-port", healthcheck_protocol="tcp"),
-            )
-        case "Gateway" if is_nlb(consumer):
-            on = {"targetGroupAttributes": [{"key": proxy_protocol.ATTRIBUTE, "value": "true"}]} if proxied else {}
-            connects = {"healthCheckPort": "traffic-port", "healthCheckProtocol": "TCP"}
-            return _Moved(_WHOLE_CHECK, configuration(service, consumer, {"healthCheckConfig": connects}, on))
-        case "Gateway":
-            asks = _kept(check.settings if check else None)
-            step = configuration(service, consumer, {"healthCheckConfig": asks})
-            return _Moved(f"{_asked(check)} {_WHOLE_CHECK}".lstrip(), step)
-        case "Ingress":
-            moved = annotate(service, consumer, healthcheck_port="traffic-port")
-        case _:
-            group = f"--target-group-arn {arn(consumer)}"
-            moved = Step(f"aws elbv2 modify-target-group {group} --health-check-port traffic-port", ())
-    return _Moved(_asked(check), moved)
-
-
-def _by_default(service: Service, consumer: Consumer, *others: str) -> _Moved:
-    """Without the annotations of the health check, and without `others`."""
-    removed = ("healthcheck_port", "healthcheck_protocol", "healthcheck_success_codes", *others)
-    return _Moved(
-        "Without these annotations it uses HTTP on the healthCheckNodePort with Local, and TCP on the node port "
-        "with Cluster.",
-        annotate(service, consumer, **dict.fromkeys(removed)),
-    )
-
-
-_WHOLE_CHECK = (
-    "It replaces the whole health check of a default configuration of the Gateway: copy interval, timeout and "
-    "thresholds from there."
-)
-"""docs/guide/gateway/targetgroupconfig.md: the merge takes the health check as one field."""
-
-
-def _kept(settings: CheckSettings | None) -> dict[str, object]:
-    """The health check on the traffic port with its present protocol, path and codes, which may come from the
-    default configuration of the Gateway."""
-    kept: dict[str, object] = {"healthCheckPort": "traffic-port"}
-    if settings is not None and settings.path:
-        kept |= {"healthCheckProtocol": settings.protocol, "healthCheckPath": settings.path}
-        grpc = len(settings.success_codes.partition("-")[0].partition(",")[0].strip()) < 3
-        kept["matcher"] = {"grpcCode" if grpc else "httpCode": settings.success_codes}
-    return kept
-
-
-def _has_health_check_node_port(service: Service, consumer: Consumer) -> bool:
-    return consumer.name == service.key.name and service.type == "LoadBalancer"
-
-
-def _asked(check: HealthCheck | None) -> str:
-    """What the check asks of the pods once it is on the node port."""
-    if check is None or check.settings is None:
-        return "An HTTP check then asks its path of the pods, and they must answer it with success."
-    return asks_the_pods(check.settings)
-
-
-def _pod_targets(service: Service, consumer: Consumer) -> Advice:
-    effect = "Nodes and the policy are then no longer on the path."
-    needs = "Cost: it needs pod addresses that the VPC routes (Amazon VPC CNI). It makes new target groups"
-    if consumer.kind == "TargetGroupBinding":
-        needs += "."
-    else:
-        # pkg/deploy/stack_deployer.go Deploy: the listeners come before the bindings, which register the targets.
-        needs += ", and requests are lost until their targets are registered and healthy."
-    if _keeps_client_ip(service, consumer):
-        cost = "Behind an NLB, pods see the client's address, as UDP always does."
-    elif is_nlb(consumer):
-        cost = (
-            "Pods lose the client's address (preserve_client_ip is off by default for ip targets), unless the "
-            "target group attribute preserve_client_ip.enabled=true or PROXY protocol v2 is set."
-        )
-    elif consumer.kind == "TargetGroupBinding":
-        cost = "Behind an NLB, pods lose the client's address unless preserve_client_ip.enabled=true."
-    else:
-        cost = "Pods see the load balancer's address and X-Forwarded-For, as before."
-    step = NO_STEP
-    settings = consumer.check.settings if consumer.check else None
-    only_udp = _only_udp(service, consumer)
-    stays = _stays_on_a_port_of_the_node(consumer) and not only_udp
-    moved = {"healthcheck_port": "traffic-port"} if stays else {}
-    if stays and settings:
-        moves = f" Pods may not answer on port {settings.port}, so the health check moves too."
-        effect += f"{moves} {asks_the_pods(settings)}".rstrip()
-    elif only_udp:
-        effect += " No health check uses UDP: set its port to a TCP port on which the pods answer."
-    match consumer.kind:
-        case "Ingress" if consumer.configured_by:
-            (params,) = consumer.configured_by
-            step = class_targets(params, "ip")
-            if moved:
-                step = both(annotate(service, consumer, **moved), step)
-            effect += (
-                f" IngressClassParams {params.name} sets the target type, so no annotation does. This changes all "
-                "Ingresses of its classes; or give this one another class."
-            )
-        case "Ingress":
-            step = annotate(service, consumer, target_type="ip", **moved)
-            needs += " A targetType in IngressClassParams goes before the annotation."
-        case "Service":
-            step = annotate(service, consumer, nlb_target_type="ip", **moved)
-        case "Gateway":
-            check = {"healthCheckConfig": _kept(settings)} if stays else {}
-            step = configuration(service, consumer, {"targetType": "ip", **check})
-        case _:
-            effect += (
-                " A target group's type cannot change: make one of type ip, and bind it by a TargetGroupBinding "
-                f"with targetType ip and serviceRef {service.key.name}."
-            )
-    return Advice("Target the pods", effect, f"{needs} {cost}", *step)
-
-
-def _keeps_client_ip(service: Service, consumer: Consumer) -> bool:
-    """Whether the port has a target group of protocol UDP or TCP_UDP, for which an NLB always preserves the
-    client's address."""
-    port = service.port(consumer.port)
-    return port is not None and any(each.transport == "UDP" for each in service.ports_numbered(port.port))
-
-
-def _stays_on_a_port_of_the_node(consumer: Consumer) -> bool:
-    """Whether the check is set to a number, which pods do not follow. The name of a port means that of the
-    targets."""
-    check = consumer.check
-    return check is not None and check.on_number and check.settings is not None and check.settings.port.isdigit()
 
 
 def _to_cluster(service: Service, consumer: Consumer) -> Advice:
     check = consumer.check
     if check is not None and check.pins_health_check_node_port:
         number = service.spec.health_check_node_port
-        moved = _on_traffic_port(service, consumer)
+        moved = to_traffic_port(service, consumer)
         return Advice(
             "Do not change the policy to Cluster before the health check",
             f"The health check is set to healthCheckNodePort {number}. Cluster removes that port, and every "
@@ -419,8 +257,8 @@ def _find_out(service: Service, verdict: ConsumerVerdict) -> Iterable[Advice]:
                     f"If every node answers on port {settings.port}, run etpguard with "
                     f"--answers-everywhere-ports={settings.port}"
                 )
-            yield _pod_targets(service, consumer)
+            yield pod_targets(service, consumer)
         case "NoNodePort":
-            yield _pod_targets(service, consumer)
+            yield pod_targets(service, consumer)
         case "TargetsCapped":
-            yield _pod_targets(service, consumer)
+            yield pod_targets(service, consumer)
