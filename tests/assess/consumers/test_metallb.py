@@ -244,6 +244,15 @@ def test_advertisements(config: list[Json], expected: Seen) -> None:
     assert seen(service(annotations=ALLOCATED), endpoints("a", "b"), *members, peer(), *config) == expected
 
 
+def test_advice_where_no_selected_node_has_an_endpoint() -> None:
+    members = [node(name, labels={"kubernetes.io/hostname": name}) for name in "abc"]
+    objects = [service(annotations=ALLOCATED), *members, advertisement(nodeSelectors=on("c"))]
+    first, second = world(*objects, endpoints("a")).advice()
+    assert first.startswith("Let nodes with endpoints announce the address\n")
+    assert "change spec.nodeSelectors of the L2Advertisement" in first
+    assert "Let every node forward" in second
+
+
 def test_without_a_pool_only_advertisements_that_agree_give_an_answer() -> None:
     objects = [service(loadBalancerClass="metallb"), endpoints("a"), *nodes("")]
     assert seen(*objects, advertisement()).outcome == "Covered"

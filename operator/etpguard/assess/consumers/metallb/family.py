@@ -98,7 +98,8 @@ class MetalLB(BaseFamily):
                     f"{service.key}, or change the one that is meant for it.",
                 )
             case Outcome.NoTargets:
-                yield from admit_nodes(service, nodes, EXCLUDE_LABEL)
+                admitted = [*admit_nodes(service, nodes, EXCLUDE_LABEL)]
+                yield from admitted or (_LET_ANNOUNCE,) * bool(nodes)
                 yield _cluster(service, verdict.consumer)
             case Outcome.Blackhole | Outcome.Outage | Outcome.Unknown if verdict.uncovered:
                 yield Advice(
@@ -110,6 +111,15 @@ class MetalLB(BaseFamily):
                 yield _cluster(service, verdict.consumer)
             case _:
                 return
+
+
+_LET_ANNOUNCE = Advice(
+    "Let nodes with endpoints announce the address",
+    "The reason names what excludes them. If it is a selector, change spec.nodeSelectors of the L2Advertisement or "
+    "BGPAdvertisement, or move the pods to nodes that it selects.",
+    "",
+    "kubectl get l2advertisements,bgpadvertisements -A -o yaml",
+)
 
 
 def _addresses_and_sharers(service: Service, view: View) -> frozenset[Key]:
