@@ -26,6 +26,7 @@ from etpguard.report import (
     explain_verdict,
 )
 from etpguard.report.sentences import evidence_in_words
+from tests.assess.consumers import worlds
 from tests.report.given import big, nginx, table_of
 
 
@@ -278,3 +279,34 @@ def test_an_outage_says_why_the_nodes_with_endpoints_are_no_targets() -> None:
 
 def test_each_kind_of_evidence_has_its_words() -> None:
     assert all(evidence_in_words(evidence).startswith(evidence.value) for evidence in Evidence)
+
+
+MEMBERS = [worlds.node(name, addresses=[f"192.0.2.{i}"]) for i, name in enumerate("abc", 1)]
+UNCLAIMED = "no known consumer; 2 of 3 eligible nodes drop the traffic of clients that use them"
+
+
+@pytest.mark.parametrize(
+    ("addresses", "type_", "lost"),
+    [
+        pytest.param(["192.0.2.1"], "NodePort", "", id="the node with the endpoint"),
+        pytest.param(["192.0.2.2"], "NodePort", "192.0.2.2", id="a node without one"),
+        pytest.param(
+            ["192.0.2.1", "192.0.2.2", "192.0.2.3"], "NodePort", "192.0.2.2, 192.0.2.3", id="two of three"
+        ),
+        pytest.param(["192.0.2.2", "198.51.100.7"], "ClusterIP", "192.0.2.2", id="beside one that no node has"),
+    ],
+)
+def test_the_reason_names_external_ips_that_are_lost(addresses: list[str], type_: str, lost: str) -> None:
+    """Other clients may be better off, so these addresses do not decide the outcome."""
+    subject = worlds.service(type=type_, externalIPs=addresses)
+    assessment = worlds.world(subject, worlds.endpoints("a"), *MEMBERS).assessment
+    more = f"; all requests to the external IP {lost} are lost" if lost else ""
+    assert (assessment.outcome, explain_reason(assessment)) == (Outcome.Uncovered, f"{UNCLAIMED}{more}")
+
+
+def test_the_reason_names_the_port_of_an_external_ip_that_is_lost_alone() -> None:
+    ports = [worlds.port(), worlds.port("admin", 90, 30090)]
+    subject = worlds.service(type="NodePort", ports=ports, externalIPs=["192.0.2.2"])
+    slices = [worlds.endpoints("a", "b"), worlds.endpoints("a", ports=["admin"])]
+    reason = explain_reason(worlds.world(subject, *slices, *MEMBERS).assessment)
+    assert reason == f"{UNCLAIMED}; all requests to the external IP 192.0.2.2 (port admin) are lost"

@@ -148,7 +148,7 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
         if self.skips_unidentified and not self.identified(node):
             return "the form of the providerID"
         if self.names is not None and node.metadata.name not in self.names:
-            return "the choice of nodes by name"
+            return "the list of the nodes that get its traffic"
         if self.yandex_target_group is not None:
             group = (node.annotations.yandex_target_group or "")[:_YANDEX_LONGEST]
             if group != self.yandex_target_group:

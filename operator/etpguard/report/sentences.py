@@ -3,6 +3,7 @@ Pure."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 
 from etpguard.assess import Assessment, InternalAssessment, Outcome, PortState
@@ -33,8 +34,23 @@ def explain_reason(assessment: Assessment) -> str:
     if deciding and assessment.reason == deciding[0].reason:
         return explain_verdict(deciding[0]) + _other_ports(assessment)
     if assessment.reason.code == "NoKnownConsumer":
-        return _without_consumer(assessment)
+        return _without_consumer(assessment) + _lost_external_ips(assessment)
     return str(assessment.reason)
+
+
+def _lost_external_ips(assessment: Assessment) -> str:
+    """The external IPs that are a consumer beside clients that are not known, and whose requests are all lost."""
+    fates: dict[str, dict[str, bool]] = defaultdict(dict)
+    for verdict in assessment.consumers:
+        if verdict.consumer.kind == "ExternalIP":
+            lost = verdict.outcome in (Outcome.Outage, Outcome.NoTargets)
+            fates[verdict.consumer.name][verdict.consumer.port or "(unnamed)"] = lost
+    named = [
+        address if all(ports.values()) else f"{address} (port {listed([p for p in ports if ports[p]], 3)})"
+        for address, ports in fates.items()
+        if any(ports.values())
+    ]
+    return f"; all requests to the external IP {listed(named, 3)} are lost" if named else ""
 
 
 def explain_verdict(verdict: ConsumerVerdict) -> str:

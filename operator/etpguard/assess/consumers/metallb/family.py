@@ -115,8 +115,8 @@ class MetalLB(BaseFamily):
 
 _LET_ANNOUNCE = Advice(
     "Let nodes with endpoints announce the address",
-    "The reason names what excludes them. If it is a selector, change spec.nodeSelectors of the L2Advertisement or "
-    "BGPAdvertisement, or move the pods to nodes that it selects.",
+    "The reason names what excludes them. If it is a selector, change spec.nodeSelectors of the L2Advertisement "
+    "or BGPAdvertisement, or move the pods to nodes that it selects.",
     "",
     "kubectl get l2advertisements,bgpadvertisements -A -o yaml",
 )
