@@ -94,8 +94,12 @@ def test_one_warning_says_that_endpoints_are_not_read_instead_of_endpoint_slices
     found = report([*seed("EndpointSlice"), endpoints])
     assert found["warnings"] == [
         "no endpointslices.discovery.k8s.io in the input: no outcome is known without EndpointSlices, "
-        "and Endpoints are not read instead"
+        "and Endpoints are not read instead; "
+        "add -f more.yaml after `kubectl get endpointslices -A -o yaml > more.yaml`"
     ]
+
+
+BY_DUMP = "`etpguard dump` reads all kinds"
 
 
 @pytest.mark.parametrize(
@@ -114,7 +118,10 @@ def test_one_warning_says_that_endpoints_are_not_read_instead_of_endpoint_slices
             id="Ingresses and, on AWS, TargetGroupBindings",
         ),
         pytest.param(
-            lambda: unclaimed(seed()), [BINDINGS], f"no {BINDINGS} in the input", id="TargetGroupBindings alone"
+            lambda: unclaimed(seed()),
+            [BINDINGS],
+            f"no {BINDINGS} in the input",
+            id="TargetGroupBindings alone",
         ),
     ],
 )
@@ -124,7 +131,7 @@ def test_lacking_kinds_are_named_where_no_consumer_is_known(
     found = report(items())
     assert [service["outcome"] for service in found["services"]] == ["Uncovered"]
     assert found["notRead"] == lacking
-    assert found["warnings"] == [f"{named}: 1 Service without a known consumer may have one"]
+    assert found["warnings"] == [f"{named}: 1 Service without a known consumer may have one; {BY_DUMP}"]
 
 
 @pytest.mark.parametrize(
@@ -139,6 +146,17 @@ def test_nothing_is_said_of_target_group_bindings_where(items: Callable[[], list
     found = report(items())
     assert [service["outcome"] for service in found["services"]] == [outcome]
     assert (found["notRead"], found["warnings"]) == ([], [])
+
+
+def test_an_ingress_without_its_class_says_how_to_add_it() -> None:
+    """`kubectl get svc,endpointslices,nodes,ing -A` is a frequent input."""
+    found = report(seed("IngressClass"))
+    assert [service["outcome"] for service in found["services"]] == ["Unknown"]
+    assert found["notRead"] == ["ingressclasses.networking.k8s.io"]
+    assert found["warnings"] == [
+        "no ingressclasses.networking.k8s.io in the input: outcomes that depend on them are Unknown; "
+        "add -f more.yaml after `kubectl get ingressclasses -A -o yaml > more.yaml`"
+    ]
 
 
 POOL = "metallb.io/ip-allocated-from-pool"
@@ -160,7 +178,7 @@ def test_one_warning_names_the_kinds_that_a_consumer_depends_on() -> None:
     assert [service["outcome"] for service in found["services"]] == ["Unknown"]
     (warning,) = found["warnings"]
     assert all(name in warning for name in METALLB), warning
-    assert "outcomes that depend on them are Unknown" in warning
+    assert warning.endswith(f": outcomes that depend on them are Unknown; {BY_DUMP}")
     assert set(METALLB) <= set(found["notRead"])
 
 

@@ -222,8 +222,8 @@ def _no_node(loaded: Loaded) -> str:
     if loaded.complete:
         return why
     kinds: tuple[AnyKind, ...] = (ENDPOINT_SLICE, INGRESS, INGRESS_CLASS)
-    lacking = [NODE.plural, *(kind.plural for kind in kinds if kind in loaded.picture.unlisted)]
-    return f"{why}; add -f more.yaml after `kubectl get {','.join(lacking)} -A -o yaml > more.yaml`"
+    lacking = [NODE, *(kind for kind in kinds if kind in loaded.picture.unlisted)]
+    return f"{why}; {_by_kubectl(lacking)}"
 
 
 def _warn_of_failure(loaded: Loaded, what: str, error: Exception) -> None:
@@ -255,7 +255,7 @@ def _warn_of_missing_kinds(loaded: Loaded, engine: Engine) -> None:
     could change an outcome."""
     from etpguard.assess import Outcome
     from etpguard.assess.node_states import policy_applies
-    from etpguard.objects import ENDPOINT_SLICE, SERVICE
+    from etpguard.objects import ENDPOINT_SLICE, INGRESS_CLASS, SERVICE
     from etpguard.objects.aws import TARGET_GROUP_BINDING
 
     manifests = [
@@ -269,26 +269,41 @@ def _warn_of_missing_kinds(loaded: Loaded, engine: Engine) -> None:
             f"not judged, because no node port is set, as in a manifest: {listed(sorted(manifests), 3)}. "
             "`etpguard what-if apply -f FILE` gives manifests the ports that the API server allocates"
         )
-    lacking: list[str] = []
+    lacking: list[AnyKind] = []
     effects: list[str] = []
     if engine.assessments and not len(loaded.picture.store(ENDPOINT_SLICE)):
-        lacking.append(ENDPOINT_SLICE.resource)
+        lacking.append(ENDPOINT_SLICE)
         effects.append("no outcome is known without EndpointSlices, and Endpoints are not read instead")
     without_consumer = ("NoKnownConsumer", "ConsumersNotReadable")
     if unclaimed := sum(a.reason.code in without_consumer for a in engine.assessments.values()):
-        unread = [kind.resource for kind in loaded.picture.unread]
+        unread = [*loaded.picture.unread]
         if "aws" in engine.platforms and TARGET_GROUP_BINDING in loaded.picture.unlisted:
             # Not among the unread kinds: most clusters have none, so a dump without them is usually complete.
-            unread.append(TARGET_GROUP_BINDING.resource)
+            unread.append(TARGET_GROUP_BINDING)
         if unread:
             lacking += unread
             services = f"{unclaimed} Service{'s' if unclaimed > 1 else ''}"
             effects.append(f"{services} without a known consumer may have one")
     verdicts = [verdict for a in engine.assessments.values() for verdict in a.consumers]
-    if engine.missed and any(verdict.outcome is Outcome.Unknown for verdict in verdicts):
-        lacking += sorted({kind.resource for kind in engine.missed} - {*lacking})
-        effects.append("outcomes that depend on them are Unknown; `etpguard dump` reads all kinds")
+    missed = {*engine.missed}
+    if any(verdict.reason.code in _BY_INGRESS_CLASS for verdict in verdicts):
+        missed |= {INGRESS_CLASS} & loaded.picture.unlisted.keys()
+    if missed and any(verdict.outcome is Outcome.Unknown for verdict in verdicts):
+        lacking += sorted(missed - {*lacking}, key=lambda kind: kind.resource)
+        effects.append("outcomes that depend on them are Unknown")
     if effects:
-        loaded.not_read += lacking
-        names = ", ".join(lacking[:-1]) + " and " * (len(lacking) > 1) + lacking[-1]
-        loaded.warnings.append(f"no {names} in the input: {', and '.join(effects)}")
+        loaded.not_read += [kind.resource for kind in lacking]
+        *others, last = (kind.resource for kind in lacking)
+        names = ", ".join(others) + " and " * bool(others) + last
+        # kubectl fails for a kind that is not served, and does not say of which kind its List is empty.
+        surely = {*lacking} <= {ENDPOINT_SLICE, INGRESS_CLASS}
+        how = _by_kubectl(lacking) if surely else "`etpguard dump` reads all kinds"
+        loaded.warnings.append(f"no {names} in the input: {', and '.join(effects)}; {how}")
+
+
+_BY_INGRESS_CLASS = ("IngressClassNotReadable", "ControllerNotKnown")
+
+
+def _by_kubectl(kinds: Sequence[AnyKind]) -> str:
+    plurals = ",".join(kind.plural for kind in kinds)
+    return f"add -f more.yaml after `kubectl get {plurals} -A -o yaml > more.yaml`"
