@@ -68,8 +68,11 @@ def test_outcome(case: str) -> None:
         pytest.param(
             "cloud-55-do-two-ports.yaml",
             "mix/mix",
-            ["1. Run a ready pod on every node that gets the traffic.", "3. Or leave it as it is (port http)."],
-            ["Or leave it as it is."],
+            [
+                "1. Run a ready pod on every node that gets the traffic.",
+                "3. Leave it as it is: nothing is lost while the pods stay on their nodes (port http).",
+            ],
+            ["nothing is lost while the pods stay on their nodes."],
             id="55: advice for one of two ports names it",
         ),
         pytest.param(

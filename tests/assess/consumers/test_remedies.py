@@ -123,7 +123,7 @@ def test_to_leave_it_costs_the_traffic_of_new_nodes() -> None:
     """cloud-provider-aws issue 87: a node gets traffic from an NLB until its check has failed."""
 
     def left(made: Json, scheme: str) -> str:
-        (leave,) = [t for t in world(made, endpoints("a"), *nodes(scheme)).advice() if "leave it as it is" in t]
+        (leave,) = [t for t in world(made, endpoints("a"), *nodes(scheme)).advice() if "Leave it as it is" in t]
         return leave
 
     nlb = service(annotations={"service.beta.kubernetes.io/aws-load-balancer-type": "nlb"})

@@ -246,8 +246,8 @@ def health_checked(
             yield spread(service)
             yield cluster(service, cost, extra)
         case Outcome.TargetsUnhealthy:
+            yield leave("Leave it as it is: nothing is lost while the pods stay on their nodes", new_node)
             yield spread(service)
-            yield leave("Or leave it as it is", new_node)
             yield cluster(service, cost, extra)
         case Outcome.Blackhole | Outcome.Unknown:
             yield spread(service)

@@ -266,8 +266,9 @@ def test_not_the_cloud_providers(subject: Json) -> None:
 
 def test_advice_names_the_service_and_what_each_way_costs() -> None:
     advice = world(service(), endpoints("a"), *nodes(CLOUD)).advice()
-    assert 'matchLabels": {"app": "web"}' in advice[0]
-    assert "by design" in advice[1]
+    assert "nothing is lost while the pods stay on their nodes" in advice[0], "so it comes first"
+    assert "by design" in advice[0]
+    assert 'matchLabels": {"app": "web"}' in advice[1]
     assert 'kubectl -n shop patch service web -p \'{"spec":{"externalTrafficPolicy":"Cluster"}}\'' in advice[2]
     assert "instead of the client's" in advice[2]
 
