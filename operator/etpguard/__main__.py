@@ -8,7 +8,10 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    import click
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -40,6 +43,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     except Failure as failure:
         complain(f"etpguard: {' '.join(str(failure).split())}")
     except click.ClickException as error:
+        if isinstance(error, click.UsageError) and (hint := _misplaced(error)):
+            error = click.UsageError(f"{error.format_message()}{hint}", error.ctx)
         with contextlib.suppress(OSError):
             error.show()
     except (KeyboardInterrupt, click.Abort):
@@ -55,6 +60,18 @@ def _run(arguments: Sequence[str] | None) -> int:
     else:
         return code
     return 2
+
+
+def _misplaced(error: click.UsageError) -> str:
+    """Where a word belongs that stands in the wrong place; "" for other mistakes."""
+    import click
+
+    context = error.ctx
+    if isinstance(error, click.NoSuchOption) and context is not None and context.parent is None:
+        return " Options follow the command, as in: etpguard check -n NAMESPACE"
+    if context is not None and context.info_name == "check" and "extra argument" in error.message:
+        return ". A file is -f FILE; for one Service: etpguard explain NAMESPACE/SERVICE"
+    return ""
 
 
 def kubectl_complete() -> None:

@@ -14,6 +14,15 @@ from tests.cli.program import SEED, etpguard, failed
     [
         pytest.param(["check", "--no-such"], "--no-such", id="an unknown option"),
         pytest.param(
+            ["-n", "shop", "check"],
+            "Options follow the command, as in: etpguard check -n NAMESPACE",
+            id="an option before the command",
+        ),
+        pytest.param(
+            ["check", "shop/web"], "for one Service: etpguard explain NAMESPACE/SERVICE", id="check of a Service"
+        ),
+        pytest.param(["check", "dump.json"], "A file is -f FILE", id="check of a file without -f"),
+        pytest.param(
             ["check", "--fail-on", "Doom"], "'Doom' is not one of NotAffected, Covered,", id="an unknown outcome"
         ),
         pytest.param(["check", "-n", "a", "-A"], "-n and -A exclude each other", id="a namespace and all"),
