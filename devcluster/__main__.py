@@ -1,4 +1,4 @@
-"""``python -m devcluster build|up``."""
+"""``python -m devcluster build|kubernetes|up``."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     build = commands.add_parser("build", help="build programs that are not there yet, and print their paths")
     build.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(binaries.PROGRAMS)}")
+    kubernetes = commands.add_parser(
+        "kubernetes", help="build another version of Kubernetes, and print the folder for KUBEBUILDER_ASSETS"
+    )
+    kubernetes.add_argument("version", metavar="VERSION", help="such as 1.30.14")
     up = commands.add_parser("up", help="run a control plane until Ctrl-C")
     up.add_argument("--scheduler", action="store_true", help="with kube-scheduler")
     up.add_argument("--bind-address", default="127.0.0.1", metavar="ADDRESS", help="of the API server")
@@ -25,6 +29,9 @@ def main() -> int:
     try:
         if arguments.command == "build":
             return _build(arguments.names)
+        if arguments.command == "kubernetes":
+            print(binaries.kubernetes(f"v{arguments.version.removeprefix('v')}"))
+            return 0
         return _up(arguments.scheduler, arguments.bind_address)
     except devcluster.DevclusterError as error:
         print(f"devcluster: {error}", file=sys.stderr)

@@ -24,7 +24,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from devcluster import go_toolchain
+from devcluster import go_toolchain, kubernetes_module
 from devcluster.errors import MissingToolError
 
 KUBERNETES_VERSION = "v1.37.2"
@@ -34,11 +34,6 @@ _HEARTBEAT_SECONDS = 15.0
 _STRIP = "-s -w"
 # The linker drops debug information (-w); not to make it saves a tenth of the CPU.
 _COMPILE = "-gcflags=all=-dwarf=false"
-# What a release build stamps; without it kubectl and the API server report v0.0.0.
-_STAMP = " ".join(
-    f"-X k8s.io/component-base/version.{name}={value}"
-    for name, value in (("gitVersion", KUBERNETES_VERSION), ("gitMajor", "1"), ("gitMinor", "37"))
-)
 # Else helm says v4.3: a module built from the proxy knows only what its source holds.
 _HELM_STAMP = "-X helm.sh/helm/v4/internal/version.version=v4.3.1"
 
@@ -69,12 +64,21 @@ class Program:
         return digest.hexdigest()[:16]
 
 
+def _kubernetes(version: str, module: Path) -> dict[str, Program]:
+    """With what a release build stamps: else kubectl and the API server report v0.0.0."""
+    stamp = " ".join(
+        f"-X k8s.io/component-base/version.{name}={value}"
+        for name, value in (("gitVersion", version), ("gitMajor", "1"), ("gitMinor", version.split(".")[1]))
+    )
+    return {
+        name: Program(f"k8s.io/kubernetes/cmd/{name}", module, f"{_STRIP} {stamp}")
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubectl")
+    }
+
+
 PROGRAMS: dict[str, Program] = {
     "etcd": Program("go.etcd.io/etcd/server/v3", _HERE, _STRIP),
-    **{
-        name: Program(f"k8s.io/kubernetes/cmd/{name}", _HERE, f"{_STRIP} {_STAMP}")
-        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kube-proxy", "kubectl")
-    },
+    **_kubernetes(KUBERNETES_VERSION, _HERE),
     "proxystates": Program("etpguard.dev/devcluster/proxystates", _HERE, _STRIP, _HERE / "proxystates"),
     "ciliumstates": Program(
         "etpguard.dev/devcluster/ciliumstates",
@@ -128,6 +132,20 @@ def paths(names: Iterable[str], progress: Progress = _to_stderr) -> dict[str, Pa
             if left := [name for name in together if not _target(name).exists()]:
                 _build(module, left, progress)
     return {name: find(name) or _target(name) for name in wanted}
+
+
+def kubernetes(version: str, progress: Progress = _to_stderr) -> Path:
+    """The folder with the programs of another Kubernetes version, e.g. ``v1.30.14``, for ``KUBEBUILDER_ASSETS``.
+
+    Builds them when they are not there. Afterwards they are in ``PROGRAMS`` in place of the pinned ones.
+    """
+    cache = cache_directory()
+    cache.mkdir(parents=True, exist_ok=True)
+    go = go_toolchain.find(go_toolchain.minimum_version(_HERE / "go.mod"), cache)
+    packages = [program.package for program in _kubernetes(version, _HERE).values()]
+    other = _kubernetes(version, kubernetes_module.make(version, packages, go, cache))
+    PROGRAMS.update(other)
+    return paths(other, progress)["kubectl"].parent
 
 
 def find(name: str) -> Path | None:
