@@ -52,6 +52,14 @@ def verbs(folder: str) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.parametrize("file", sorted(MANIFESTS.rglob("kustomization.yaml")), ids=lambda file: file.parent.name)
+def test_a_patch_is_one_object(file: Path) -> None:
+    """kubectl 1.30 takes no more: "unable to parse SM or JSON patch"."""
+    for patch in yaml.safe_load(file.read_text()).get("patches", []):
+        text = patch.get("patch") or (file.parent / patch["path"]).read_text()
+        assert len(list(yaml.safe_load_all(text))) == 1
+
+
 def test_observe_only_may_read_and_nothing_else() -> None:
     assert all(allowed <= {"get", "list", "watch"} for allowed in verbs("overlays/observe-only").values())
 
