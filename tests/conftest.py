@@ -6,6 +6,7 @@ import functools
 import gc
 import os
 import re
+import subprocess
 import sys
 import uuid
 from collections.abc import Generator, Iterator
@@ -17,7 +18,7 @@ from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 import devcluster
-from devcluster import Cluster, MissingToolError
+from devcluster import Cluster, MissingToolError, binaries
 from devcluster.dataplane.nodes import MODES
 from tests.arena import clear_namespace, own_cluster
 from tests.examples import examples
@@ -183,10 +184,20 @@ def _skip_or_fail(error: MissingToolError) -> None:
     pytest.skip(str(error))
 
 
+@functools.cache
+def _minor() -> int:
+    """Of the API server that the tests start."""
+    said = subprocess.check_output([binaries.path("kube-apiserver"), "--version"], text=True)
+    return int(said.split(".")[1])
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup() -> Generator[None, None, None]:
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Turns a ``MissingToolError`` of any fixture into a skip with its reason."""
     try:
+        since = item.get_closest_marker("since")
+        if since and _minor() < since.args[0]:
+            pytest.skip(f"Kubernetes 1.{since.args[0]} or newer, not 1.{_minor()}")
         return (yield)
     except MissingToolError as error:
         _skip_or_fail(error)

@@ -98,7 +98,12 @@ ON_SERVICE = [
     pytest.param("", {"spec": {"sessionAffinity": "ClientIP"}}, id="session affinity"),
     pytest.param("", {"spec": {"internalTrafficPolicy": "Local"}}, id="the internal policy"),
     pytest.param("", {"spec": {"publishNotReadyAddresses": True}}, id="endpoints that are not ready"),
-    pytest.param("", {"spec": {"trafficDistribution": "PreferClose"}}, id="traffic distribution"),
+    pytest.param(
+        "",
+        {"spec": {"trafficDistribution": "PreferClose"}},
+        marks=pytest.mark.since(31),
+        id="traffic distribution",
+    ),
     pytest.param(
         "",
         {"spec": {"externalTrafficPolicy": "Cluster", "sessionAffinity": "ClientIP"}},
@@ -270,6 +275,7 @@ def test_what_it_is_for_is_let_through(site: Cluster, token: str, service: str) 
     assert [c["type"] for c in left["status"]["conditions"]] == [OTHER["type"], ANOTHER["type"]]
 
 
+@pytest.mark.since(36)  # MutatingAdmissionPolicy
 def test_a_mutation_of_its_request_by_others_is_refused_in_words(
     site: Cluster, scene: Scene, token: str, service: str
 ) -> None:

@@ -88,7 +88,7 @@ def the_case(tmp_path: Path) -> Iterator[Cluster]:
 def test_the_case_until_every_node_is_covered(tmp_path: Path) -> None:
     with the_case(tmp_path) as cluster:
         met(cluster, f"service/{SERVICE}", "condition=etpguard.dev/Covered=False")
-        met(cluster, f"servicecoverage/{SERVICE}", "create")
+        wait_for(lambda: cluster.kubectl("get", "cov", SERVICE, "--ignore-not-found"), 60, "its report")
         met(cluster, f"servicecoverage/{SERVICE}", "condition=Covered=False")
         met(cluster, f"cov/{SERVICE}", "condition=Delivered")
         met(cluster, f"cov/{SERVICE}", "jsonpath={.status.outcome}=TargetsUnhealthy")
@@ -172,7 +172,7 @@ def test_a_remediation(site: Cluster, scene: Scene, tmp_path: Path) -> None:
     with operator(site, kustomize("overlays/remediation"), tmp_path, ETPGUARD_NAMESPACES=scene.namespace):
         scene.blackhole()
         scene.policy()
-        met(site, "cov/web", "create", namespace=scene.namespace)
+        wait_for(lambda: site.kubectl("get", "cov", "web", *space, "--ignore-not-found"), 60, "its report")
         met(site, "cov/web", "jsonpath={.status.remediation.phase}=Applied", namespace=scene.namespace)
         met(site, "covpol/opt-in", "jsonpath={.status.remediatedServices}=1", namespace=scene.namespace)
         met(site, "cov/web", "condition=Covered", namespace=scene.namespace)
