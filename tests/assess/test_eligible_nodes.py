@@ -224,6 +224,17 @@ def test_why_a_rule_selects_no_node_follows_updates() -> None:
     assert sets.why_none(rule, []) == ""
 
 
+def test_why_a_rule_does_not_select_some_nodes() -> None:
+    """What excludes other nodes is not named."""
+    rule = NodeRule(requirements=(Requirement("pool", "Exists"),))
+    nodes = [node("n1"), node("n2", "False", labels={"pool": "a"}), node("n3", labels={"pool": "a"})]
+    sets = EligibleNodes(NodeTable())
+    sets.reset(nodes)
+    assert sets.why_none_of(rule, nodes, ["n2"]) == "the condition Ready excludes 1 node"
+    assert sets.why_none_of(rule, nodes, ["n1"]) == "the selector pool excludes 1 node"
+    assert sets.why_none_of(rule, nodes, ["n3"]) == ""
+
+
 def test_a_selector_of_any_length_is_clipped() -> None:
     rule = NodeRule(requirements=(Requirement("k" * 9999, "In", ("v" * 9999,)),))
     sets = EligibleNodes(NodeTable())

@@ -171,3 +171,34 @@ def test_not_modelled(probe: Probe, detail: str) -> None:
 def test_the_caller_judges_the_port_to_which_traffic_goes() -> None:
     probe = OwnNodePort("odd")
     assert passing(probe, "IPv4", OWN, OTHERS.get, healthz=READY, nodes=ALL, port="odd") == 0b0001
+
+
+PASSES = 0b0001
+
+
+@pytest.mark.parametrize(
+    ("probe", "states", "path", "expected"),
+    [
+        pytest.param(HealthCheckNodePort(), {"healthz_only": -1}, "", PASSES, id="no path"),
+        pytest.param(HealthCheckNodePort(), {"healthz_only": -1}, "/healthz", PASSES, id="the path that answers"),
+        pytest.param(HealthCheckNodePort(), {"healthz_only": -1}, "/", 0, id="a path that does not answer"),
+        pytest.param(HealthCheckNodePort(), {}, "/", PASSES, id="all paths answer"),
+        pytest.param(HealthCheckNodePort(True), {"healthz_only": -1}, "/", ALL, id="any answer is enough"),
+        pytest.param(HealthCheckNodePort(), {"health_port_open": 0b1110}, "", 0, id="the port is closed there"),
+        pytest.param(HealthCheckNodePort(True), {"health_port_open": 0b0110}, "", 0b0110, id="closed, by TCP"),
+        pytest.param(
+            HealthCheckNodePort(),
+            {"health_not_known": 0b1000},
+            "",
+            NotModelled("what the data plane answers on the healthCheckNodePort is not known"),
+            id="not known on a node that is probed",
+        ),
+        pytest.param(HealthCheckNodePort(), {"health_not_known": 0b10000}, "", PASSES, id="not known elsewhere"),
+        pytest.param(HealthCheckNodePort(True), {"health_not_known": -1}, "", ALL, id="not known, by TCP"),
+    ],
+)
+def test_what_data_planes_answer_on_health_check_node_port(
+    probe: Probe, states: dict[str, int], path: str, expected: int | NotModelled
+) -> None:
+    own = replace(OWN, **states)
+    assert passing(probe, "IPv4", own, OTHERS.get, healthz=READY, nodes=ALL, path=path) == expected

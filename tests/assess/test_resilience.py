@@ -242,6 +242,7 @@ def test_a_blackhole_grows_with_the_loss_of_each_covered_node() -> None:
 
 def test_without_a_known_consumer_any_eligible_node_counts() -> None:
     assert shown(ABC, ["n1", "n2", "n3"]) == Resilience(3, 2, 0, 3, 2, (), (1, 1))
+    assert shown(ABC, ["n2", "n3"]) == Resilience(2, 0, 0b110, 2, 0, ("a",), (1, 1)), "clients use n1 too"
 
 
 def test_shares_are_those_of_single_pods() -> None:

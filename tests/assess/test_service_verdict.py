@@ -296,6 +296,8 @@ def test_node_ports_that_some_nodes_do_not_serve() -> None:
     assert outcome(service(), ON_N1, *NODES[1:], node("n1"), consumers=[consumer()]) == "TargetsUnhealthy"
     lossy = consumer(probe=AnswersEverywhere())
     assert outcome(service(), ON_N1, edge, *NODES[1:], consumers=[lossy]) == "Blackhole"
+    assert outcome(service(), ON_N1, edge) == "Unknown"
+    assert outcome(service(), endpoint_slice([]), edge) == "NoEndpoints", "wherever it is served"
 
 
 def test_unknown_without_any_endpoint_slice() -> None:

@@ -164,7 +164,7 @@ class Judge:
         """For clients that may address any eligible node; none where the state of a port is not known there."""
         if any(state.doubt(eligible) for state in ports):
             return ()
-        return tuple(Coverage(state, eligible, -1, self._eligible.zones, fails_open=True) for state in ports)
+        return tuple(Coverage(state, eligible, -1, self._eligible.zones) for state in ports)
 
     def _where_node_ports_are_limited(self, service: Service, verdict: ConsumerVerdict) -> ConsumerVerdict:
         if verdict.outcome not in _HARMLESS:
@@ -191,8 +191,6 @@ class Judge:
     def _assumptions(self, states: ServiceStates, known: Sequence[ConsumerVerdict]) -> tuple[str, ...]:
         """What the node states and the consumers assume without proof; see `Assessment.assumptions`."""
         renamed = self._renamed(states.hosting)
-        if not renamed and not any(v.consumer.assumptions for v in known):
-            return ()
         found = dict.fromkeys(text for v in known for text in v.consumer.assumptions)
         if renamed:
             found[self._hostname_override(renamed)] = None
