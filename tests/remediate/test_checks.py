@@ -157,6 +157,19 @@ def test_a_certain_rule_bars_nothing(given: Assessment) -> None:
     assert checks.the_outcome_rests_on_an_assumed_rule(facts(case(assessment=given))) is None
 
 
+def test_an_assumed_rule_need_not_say_what_it_assumes() -> None:
+    whole = resting_on(ASSUMED)
+    (first,) = whole.consumers
+    silent = replace(whole, consumers=(replace(first, consumer=replace(first.consumer, assumptions=())),))
+    for given, detail in (
+        (whole, "the rule of alb is assumed: it is Acme's"),
+        (silent, "the rule of alb is assumed"),
+    ):
+        found = checks.the_outcome_rests_on_an_assumed_rule(facts(case(assessment=given)))
+        assert found is not None
+        assert found.detail == detail
+
+
 def test_a_shared_address_names_three_others() -> None:
     others = tuple(Key("shop", f"dns-{number}") for number in range(5))
     found = checks.it_shares_its_address(facts(case(shares_address_with=others)))

@@ -37,12 +37,18 @@ OWNED: dict[str, Any] = {"ownerReferences": [{"kind": "Shop", "name": "one", "ui
 LIKED: dict[str, Any] = {"ownerReferences": [{"kind": "Shop", "name": "one", "uid": "1"}]}
 SKIPPED: dict[str, Any] = {"annotations": {"etpguard.dev/skip-remediation": "true"}}
 NOT_SKIPPED: dict[str, Any] = {"annotations": {"etpguard.dev/skip-remediation": "false"}}
+WHEN_COVERED: dict[str, Any] = {"rollback": {"mode": "WhenCovered"}}
 
 
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
         pytest.param(case(governing=None), "NoPolicy", id="no policy"),
+        pytest.param(
+            case(governing=None, remediation=record("RolledBackByUser", held_for=f"{POLICY_UID}@1")),
+            "NoPolicy",
+            id="no policy any more, after a person restored Local",
+        ),
         pytest.param(case(service=service(deletionTimestamp="2026-01-01T00:00:00Z")), "Deleting", id="deleting"),
         pytest.param(case(namespace_terminating=True), "NamespaceTerminating", id="terminating namespace"),
         pytest.param(case(namespace_unread=True), "NamespaceUnreadable", id="namespaces unread"),
@@ -109,6 +115,7 @@ def test_refused(given: Case, reason: str) -> None:
         pytest.param(case(), id="in need for long"),
         pytest.param(case(in_need_since=NOW - 300), id="the dwell is over to the second"),
         pytest.param(case(policy(unhealthyWhen={"uncoveredNodes": "66%"})), id="two of three are more than 66 %"),
+        pytest.param(case(assessment=assessment(uncovered=0b100)), id="one uncovered node is enough by default"),
         pytest.param(case(service=service(**LIKED)), id="an owner that is no controller"),
         pytest.param(case(service=service(**NOT_SKIPPED)), id="skip annotation says false"),
         pytest.param(
@@ -238,7 +245,21 @@ DRY = policy(mode="DryRun")
         pytest.param(standing(recorded_policy=None, governing=None), Action.NONE, "Kept", id="policy gone: Keep"),
         pytest.param(standing(governing=None, recorded_policy=policy()), Action.NONE, "Kept", id="ungoverned"),
         pytest.param(standing(policy(suspend=True)), Action.NONE, "Suspended", id="suspended"),
-        pytest.param(standing(DRY), Action.NONE, "Applied", id="a dry run takes nothing back"),
+        pytest.param(
+            standing(policy(mode="DryRun", **WHEN_COVERED), covered_since=NOW - 1800),
+            Action.NONE,
+            "Applied",
+            id="a dry run takes nothing back",
+        ),
+        pytest.param(
+            standing(
+                policy(remediation=accepting(budgets=[{"timeZone": "Mars/Olympus"}]), **WHEN_COVERED),
+                covered_since=NOW - 1800,
+            ),
+            Action.NONE,
+            "Applied",
+            id="nor does a policy with a mistake",
+        ),
         pytest.param(
             standing(policy(rollback={"mode": "WhenCovered"}), covered_since=NOW - 1800),
             Action.ROLL_BACK,
@@ -356,6 +377,37 @@ DRY = policy(mode="DryRun")
 def test_standing(given: Case, action: Action, reason: str) -> None:
     decision = decide(given, ledger(), NOW)
     assert (decision.action, decision.reason.code) == (action, reason)
+
+
+GONE: dict[str, Any] = {"recorded_policy": None, "governing": None}
+
+
+@pytest.mark.parametrize(
+    ("given", "action"),
+    [
+        pytest.param(
+            standing(**GONE, remediation=record(on_delete="Revert")), Action.NONE, id="the policy is deleted"
+        ),
+        pytest.param(
+            standing(policy(**WHEN_COVERED), covered_since=NOW - 1800), Action.NONE, id="covered for long enough"
+        ),
+        pytest.param(
+            standing(**GONE, remediation=record("RollingBack", on_delete="Revert", message="PolicyDeleted")),
+            Action.ROLL_BACK,
+            id="begun for a deleted policy",
+        ),
+        pytest.param(
+            standing(policy(**WHEN_COVERED), remediation=BEGUN, covered_since=NOW - 1800),
+            Action.ROLL_BACK,
+            id="begun for coverage",
+        ),
+    ],
+)
+def test_limits_hold_back_only_rollbacks_that_have_not_begun(given: Case, action: Action) -> None:
+    spent = ledger(rollback_budget=Budget(services="0"))
+    decision = decide(given, spent, NOW)
+    assert decision.action is action
+    assert action is Action.ROLL_BACK or decision.reason.code == "RollbacksLimited"
 
 
 def test_nothing_is_decided_blindly() -> None:

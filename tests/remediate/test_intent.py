@@ -6,9 +6,11 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from etpguard.assess import picture_for
 from etpguard.kube.conflict_retry import TRIES
+from etpguard.kube.errors import ApiError
 from etpguard.kube.verbs import Request
 from etpguard.objects import SERVICE_COVERAGE, Remediation, ServiceCoverage, decode_item
 from etpguard.remediate.current_service import CurrentService
@@ -32,6 +34,8 @@ class Recording:
         self.api = ModelApi(lambda: NOW, lambda name, manager, policy: None)
         self.meanwhile: list[Json] = []
         """One status for each write that finds it there."""
+        self.refusal: ApiError | None = None
+        """The answer to each write that does not create the report."""
         self.lose_answers = 0
         """So many writes of a status are sent again, since the answer was lost."""
         self.service = service()
@@ -52,6 +56,8 @@ class Recording:
     async def write(self, request: Request) -> Json:
         if self.meanwhile:
             self._status(self.meanwhile.pop(0))
+        if self.refusal and request.verb in ("patch", "delete"):
+            raise self.refusal
         if self.lose_answers and request.resource.endswith("/status"):
             self.lose_answers -= 1
             await self.api.write(request)
@@ -136,3 +142,46 @@ def test_the_record_that_another_leader_wrote_before_the_report_was_created_here
     with pytest.raises(Changed):
         asyncio.run(given.recorder.write(CurrentService({}, given.service, None), INTENT))
     assert given.status["remediation"] == remediation_body(BEFORE)["status"]["remediation"]
+
+
+def test_a_refusal_is_no_change_by_another() -> None:
+    given = Recording(None)
+    given.refusal = ApiError(403, "Forbidden", "no")
+    with pytest.raises(ApiError, match="no"):
+        asyncio.run(given.recorder.write(given.found, INTENT))
+    assert "remediation" not in given.status
+
+
+def of_an_earlier_service(given: Recording) -> CurrentService:
+    """The report belongs to a Service that had the same name."""
+    given.service = replace(given.service, metadata=replace(given.service.metadata, uid="uid-new"))
+    return CurrentService({}, given.service, given.found.report)
+
+
+def test_the_report_of_an_earlier_service_is_deleted_before_any_record() -> None:
+    given = Recording(BEFORE)
+    with pytest.raises(Changed, match="belonged to an earlier Service"):
+        asyncio.run(given.recorder.write(of_an_earlier_service(given), INTENT))
+    assert KEY not in given.api.objects
+
+
+def test_the_report_of_an_earlier_service_that_changed_since_stays_for_the_next_look() -> None:
+    given = Recording(BEFORE)
+    given.api.touch(KEY)
+    with pytest.raises(Changed, match="belonged to an earlier Service"):
+        asyncio.run(given.recorder.write(of_an_earlier_service(given), INTENT))
+    assert KEY in given.api.objects
+
+
+@pytest.mark.parametrize(
+    ("refusal", "raised"),
+    [
+        pytest.param(ApiError(404, "NotFound", "it is gone"), Changed, id="gone"),
+        pytest.param(ApiError(403, "Forbidden", "no"), ApiError, id="refused"),
+    ],
+)
+def test_a_report_of_an_earlier_service_that_is_not_deleted(refusal: ApiError, raised: type[Exception]) -> None:
+    given = Recording(BEFORE)
+    given.refusal = refusal
+    with pytest.raises(raised):
+        asyncio.run(given.recorder.write(of_an_earlier_service(given), INTENT))
