@@ -97,6 +97,13 @@ def result(pods: list[Json], budgets: list[Json] | None = None, **drain: Any) ->
             id="AlwaysAllow",
         ),
         pytest.param(
+            [pod("p", "a")],
+            [budget(0, spec={"unhealthyPodEvictionPolicy": "AlwaysAllow"}, currentHealthy=2, desiredHealthy=2)],
+            {},
+            "p=DisruptionBudget429",
+            id="a ready pod is held, whatever the budget says of others",
+        ),
+        pytest.param(
             [pod("p", "a")], [budget(1, observedGeneration=0)], {}, "p=DisruptionBudget429", id="a stale budget"
         ),
         pytest.param(

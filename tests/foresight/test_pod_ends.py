@@ -438,6 +438,11 @@ KUBE_PROXY, CILIUM = KnownDataPlane(DataPlane.KUBE_PROXY), KnownDataPlane(DataPl
             False,
             id="Cilium without it",
         ),
+        pytest.param(
+            [KUBE_PROXY, replace(CILIUM, settings=(("enable-k8s-terminating-endpoint", "false"),))],
+            False,
+            id="Cilium without it, on some nodes",
+        ),
         pytest.param([KUBE_PROXY, KnownDataPlane(DataPlane.ANTREA)], None, id="another data plane"),
     ],
 )

@@ -218,6 +218,13 @@ AB = [node("a", zone="x"), node("b", zone="y")]
         ),
         pytest.param(
             AB,
+            [stranger("a"), pod("p", "b")],
+            affinity("podAntiAffinity", {**SAME_NODE, "namespaceSelector": {"matchLabels": {"team": "a"}}}),
+            "a",
+            id="any other namespace selector is taken to select the own namespace alone",
+        ),
+        pytest.param(
+            AB,
             [],
             affinity("podAffinity", {**SAME_NODE, "namespaceSelector": {"matchLabels": {"team": "a"}}}),
             "ab",

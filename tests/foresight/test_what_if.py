@@ -271,6 +271,19 @@ def test_a_budget_lets_pods_go_one_after_the_other() -> None:
     assert any("1 of 2 pods go at a time" in text for text in found.assumptions)
 
 
+def test_a_drain_that_waits_for_a_replacement_deletes_no_node_meanwhile() -> None:
+    """If the replacement is never ready, the node stays with its last pod, and the other node has none."""
+    pods = [pod("p1", "a"), pod("p2", "a")]
+    objects = [node("a"), node("b"), service(), endpoints(pods), *pods, *alb(), *deployment(2)]
+    drain = Drain(("a",), then_delete=True)
+    found = phases_of(forecast([*objects, budget(1)], drain))
+    assert found is not None
+    assert found.settled.outcomes == {Outcome.TargetsUnhealthy, Outcome.Covered}
+    found = phases_of(forecast([*objects, budget(2)], drain))
+    assert found is not None
+    assert found.settled.outcomes == {Outcome.NoEndpoints, Outcome.Covered}, "both go at once"
+
+
 def test_anti_affinity_bounds_the_best_case() -> None:
     """Two replacements, and one node that has no such pod yet."""
     pods = [pod("p1", "a", **APART), pod("p2", "b", **APART), pod("p3", "c", **APART)]
