@@ -303,6 +303,15 @@ def test_the_leader_may_write_at_any_time_however_slow_its_renewals_are(lease: i
 
 
 @pytest.mark.parametrize("lease", [3, 5, 15, 60])
+def test_after_a_request_without_an_answer_another_one_fits_before_the_leader_gives_up(lease: int) -> None:
+    timing = Timing.of(lease)
+    server = LeaseServer()
+    Candidate(server, "a", timing).round()
+    longest = max(server.api.timeouts)
+    assert longest + timing.retry + longest == pytest.approx(timing.renew_deadline)
+
+
+@pytest.mark.parametrize("lease", [3, 5, 15, 60])
 def test_the_leader_may_write_until_it_gives_up(lease: int) -> None:
     timing = Timing.of(lease)
     assert timing.renew_deadline + SHORTEST_SECONDS < timing.lease - timing.margin

@@ -379,6 +379,32 @@ def test_a_request_given_up_is_in_doubt_for_its_time_out(failure_: Exception, ra
     assert asyncio.run(gate.writer.quiet(1))
 
 
+def test_it_is_quiet_only_when_the_last_request_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = Gate()
+    call_api = gate.api.call_api
+
+    async def three_looks() -> list[bool]:
+        one, other = asyncio.Event(), asyncio.Event()
+        waits = iter((one, other))
+
+        async def held(*parts: Any, **options: Any) -> Any:
+            await next(waits).wait()
+            return await call_api(*parts, **options)
+
+        monkeypatch.setattr(gate.api, "call_api", held)
+        writes = [asyncio.create_task(gate.writer.write(patch(name=name))) for name in ("a", "b")]
+        await asyncio.sleep(0)
+        looks = [await gate.writer.quiet(0.01)]
+        one.set()
+        await writes[0]
+        looks.append(await gate.writer.quiet(0.01))
+        other.set()
+        await writes[1]
+        return [*looks, await gate.writer.quiet(0.01)]
+
+    assert asyncio.run(three_looks()) == [False, False, True]
+
+
 @pytest.mark.parametrize(
     ("request_", "method", "path", "query", "content_type"),
     [

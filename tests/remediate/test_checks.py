@@ -170,6 +170,20 @@ def test_an_assumed_rule_need_not_say_what_it_assumes() -> None:
         assert found.detail == detail
 
 
+@pytest.mark.parametrize(
+    ("reverts", "detail"),
+    [
+        pytest.param(("helm",), "helm restored Local once", id="once"),
+        pytest.param(("helm", "argocd"), "argocd restored Local 2 times", id="the last one is named"),
+    ],
+)
+def test_who_keeps_restoring_local(reverts: tuple[str, ...], detail: str) -> None:
+    made = tuple(Revert(f"2027-01-15T07:59:0{number}Z", by) for number, by in enumerate(reverts))
+    found = checks.a_tool_keeps_restoring_local(facts(case(remediation=record("Reverted", reverts=made))))
+    assert found is not None
+    assert found.detail == detail
+
+
 def test_a_shared_address_names_three_others() -> None:
     others = tuple(Key("shop", f"dns-{number}") for number in range(5))
     found = checks.it_shares_its_address(facts(case(shares_address_with=others)))

@@ -35,6 +35,7 @@ from etpguard.remediate.kinds import REMEDIATION_KINDS
 from etpguard.remediate.ledger import OperatorLimits
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.other_network_policies import OtherNetworkPolicies
+from etpguard.remediate.ownership import MANAGER
 from tests.assess.build import NODES
 from tests.assess.build import endpoint as internal_endpoint
 from tests.assess.build import endpoint_slice as internal_slice
@@ -441,3 +442,47 @@ def test_a_service_with_an_internal_policy_alone_is_no_case() -> None:
     stand.assessments.update(engine.assessments)
     round_ = stand.cases.gather(None, 0.0, NOW)
     assert round_.cases == {}
+
+
+OURS: dict[str, Any] = {"labels": {"remediate": "yes"}, "managedFields": [{"manager": MANAGER}]}
+THEIRS: dict[str, Any] = {"labels": {"remediate": "yes"}, "managedFields": [{"manager": "helm"}]}
+RECORDED: dict[str, Any] = {"serviceUID": "uid-web"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "metadata", "record", "lost"),
+    [
+        pytest.param("Cluster", OURS, None, True, id="changed, and no record"),
+        pytest.param("Local", OURS, None, False, id="not changed"),
+        pytest.param("Cluster", THEIRS, None, False, id="changed by another"),
+        pytest.param("Cluster", {**OURS, "labels": {}}, None, False, id="no policy governs it"),
+        pytest.param("Cluster", {**OURS, "namespace": "kube-system"}, None, False, id="out of scope"),
+        pytest.param("Cluster", OURS, {**RECORDED, "phase": "Applied"}, False, id="recorded"),
+        pytest.param("Cluster", OURS, {**RECORDED, "phase": "RolledBack"}, True, id="recorded as rolled back"),
+        pytest.param("Cluster", OURS, {"phase": "Applied", "serviceUID": "old"}, True, id="of an earlier Service"),
+        pytest.param("Cluster", OURS, {"phase": 1}, False, id="a record that this version cannot read"),
+    ],
+)
+def test_which_services_lack_their_record(
+    policy: str, metadata: dict[str, Any], record: dict[str, Any] | None, lost: bool
+) -> None:
+    stand = Stand()
+    stand.put(
+        CLUSTER_COVERAGE_POLICY,
+        "all",
+        {"spec": {"mode": "Enforce", "serviceSelector": {"matchLabels": {"remediate": "yes"}}}},
+        namespace="",
+    )
+    stand.put(SERVICE, "web", {"spec": {"type": "NodePort", "externalTrafficPolicy": policy}}, **metadata)
+    if record is not None:
+        stand.put(SERVICE_COVERAGE, "web", {"status": {"remediation": record}})
+    assert stand.cases.lost() == ([Key("default", "web")] if lost else [])
+
+
+def test_a_remediated_service_out_of_scope_is_no_case() -> None:
+    stand = Stand(governed=Outcome.Blackhole)
+    elsewhere: dict[str, Any] = {"namespace": "kube-system"}
+    record = {"phase": "Applied", "serviceUID": "uid-web"}
+    stand.put(SERVICE, "web", {"spec": {"type": "NodePort", "externalTrafficPolicy": "Cluster"}}, **elsewhere)
+    stand.put(SERVICE_COVERAGE, "web", {"status": {"remediation": record}}, **elsewhere)
+    assert stand.look(0).cases.keys() == {Key("default", "governed")}

@@ -327,6 +327,26 @@ def test_nothing_is_applied_in_a_namespace_that_is_being_deleted_though_no_watch
     assert not any(world.flips.values())
 
 
+def test_nothing_is_applied_under_a_policy_that_is_deleted_though_no_watch_has_shown_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    world.begin()
+    world.outcomes |= dict.fromkeys("bc", Outcome.Covered)
+    world.sync_all()
+    rules = ServiceReader.rules
+
+    async def read(self: ServiceReader, key: Key) -> Rules:
+        if phase_of(world) == "Applying" and POLICY in world.api.objects:
+            world.people_delete_a_policy("opt-in")
+        return await rules(self, key)
+
+    monkeypatch.setattr(ServiceReader, "rules", read)
+    world.traffic_is_lost_for_long("a", Outcome.Outage)
+    assert not any(world.flips.values())
+    assert status_of(world)["message"] == "Changed: the policies of the Service changed"
+
+
 def test_a_patch_whose_answer_still_says_local_is_no_success() -> None:
     """A mutating policy keeps Local."""
     world = World()

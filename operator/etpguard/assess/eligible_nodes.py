@@ -260,8 +260,6 @@ def _note(exclusions: dict[str, int], bit: int, cause: str) -> bool:
         return False
     if before:
         exclusions[before] &= ~bit
-        if not exclusions[before]:
-            del exclusions[before]
     if cause:
         exclusions[cause] = exclusions.get(cause, 0) | bit
     return True
