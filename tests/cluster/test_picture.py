@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from typing import Any
 
 import pytest
@@ -57,7 +57,8 @@ STEPS = st.lists(
 )
 
 
-def play(steps: Sequence[tuple[AnyKind, Key, str, str, int]]) -> Picture:
+def play(steps: Sequence[tuple[AnyKind, Key, str, str, int]], lost: Set[int] = frozenset()) -> Picture:
+    """The changes of the steps with the numbers `lost` do not reach the indices."""
     picture = picture_for(())
     for version, (kind, key, what, target, port) in enumerate(steps, start=1):
         store = picture.store(kind)
@@ -76,7 +77,8 @@ def play(steps: Sequence[tuple[AnyKind, Key, str, str, int]]) -> Picture:
             changes = [store.list_item(entry), *store.end_list(version, {key})]
         else:
             changes = [store.upsert(entry)]
-        picture.absorb(change for change in changes if change is not None)
+        if version not in lost:
+            picture.absorb(change for change in changes if change is not None)
     return picture
 
 
@@ -125,6 +127,15 @@ def test_updated_indices_equal_indices_built_from_scratch(steps: list[tuple[AnyK
         held = [*store, *store.rejects]
         fresh.absorb(fresh.store(kind).replace(held))
     assert indices(picture) == indices(fresh) == by_looking_through(picture)
+
+
+@settings(max_examples=examples(100), deadline=None)
+@given(STEPS, st.sets(st.integers(1, 40)))
+def test_indices_made_anew_need_no_change(steps: list[tuple[AnyKind, Key, str, str, int]], lost: set[int]) -> None:
+    picture = play(steps, lost)
+    for kind in KINDS:
+        picture.index_anew(kind)
+    assert indices(picture) == by_looking_through(picture)
 
 
 def entry_of(kind: AnyKind, raw: Json, version: int) -> Any:

@@ -134,11 +134,15 @@ def play(scene: Scene, scope: NamespaceScope = EVERYWHERE) -> Rig:
     return asyncio.run(run())
 
 
+FIRST = endpoint_slice("web-1", "web", ["n1"], 4)
+BOTH = endpoint_slice("web-2", "web", ["n1", "n2"], 11)
+
+
 async def the_case(rig: Rig) -> None:
     """Two nodes, a Service with Local, its endpoint on n1."""
     await rig.listed(NODE, 10, node("n1", 1), node("n2", 2))
     await rig.listed(SERVICE, 10, service("web", 3))
-    await rig.listed(ENDPOINT_SLICE, 10, endpoint_slice("web-1", "web", ["n1"], 4))
+    await rig.listed(ENDPOINT_SLICE, 10, FIRST)
 
 
 def test_nothing_is_assessed_before_it_may_begin_and_everything_then() -> None:
@@ -474,6 +478,37 @@ def test_a_message_that_cannot_be_merged_makes_its_kind_unreadable_until_the_nex
 
     assert play(scene).failed == ["merge"]
     assert "merge of ingresses.networking.k8s.io failed: MemoryError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("kind", "entry", "deleted", "now"),
+    [
+        pytest.param(ENDPOINT_SLICE, BOTH, False, [FIRST, BOTH], id="an EndpointSlice that came"),
+        pytest.param(NODE, node("n2", 11), True, [node("n1", 1)], id="a Node that went"),
+    ],
+)
+def test_the_next_list_repairs_what_the_indices_missed(
+    monkeypatch: pytest.MonkeyPatch, kind: AnyKind, entry: Record, deleted: bool, now: list[Record]
+) -> None:
+    """The store has the change already, so the list shows none."""
+
+    def broken(picture: Picture, changes: object) -> None:
+        raise MemoryError
+
+    async def scene(rig: Rig) -> None:
+        await the_case(rig)
+        await rig.begin()
+        with monkeypatch.context() as patch:
+            patch.setattr(Picture, "absorb", broken)
+            rig.live(kind, entry, deleted=deleted)
+            await until(lambda: rig.gaps == [kind])
+        assert rig.engine.assessments[WEB].outcome is not Outcome.Covered
+        await rig.listed(kind, 12, *now)
+        assert rig.engine.assessments[WEB].outcome is Outcome.Covered
+        nodes = rig.picture.nodes
+        assert nodes.names(nodes.present) == sorted(each.metadata.name for each in rig.picture.store(NODE))
+
+    assert play(scene).failed == ["merge"]
 
 
 def test_assessments_that_fail_as_a_whole_are_said_to_be_stale_until_they_succeed(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etpguard.intake.freshness import Access, Freshness
-from etpguard.objects import INGRESS, SERVICE, AnyKind
+from etpguard.objects import INGRESS, NODE, SERVICE, AnyKind
 
 INTERVAL = 600.0
 NOW = 10_000.0
@@ -124,3 +124,14 @@ def test_what_is_unread(access: Access, unread: str | None) -> None:
     made = freshness()
     set_status(made, INGRESS, access=access, problem="no")
     assert made.kinds[INGRESS].unread == unread
+
+
+@pytest.mark.parametrize(
+    ("access", "served"),
+    [(access, access in (Access.READ, Access.FAILING)) for access in Access],
+)
+def test_a_kind_that_fails_is_no_kind_without_objects(access: Access, served: bool) -> None:
+    made = freshness()
+    set_status(made, INGRESS, access=access)
+    assert made.served(INGRESS) is served
+    assert not made.served(NODE)

@@ -166,6 +166,22 @@ class Picture:
                 self._absorb(change, touched)
         return touched
 
+    def index_anew(self, kind: Kind[Any]) -> None:
+        """Make the indices of a kind from its store alone, where some changes did not reach them."""
+        self._referring[kind].clear()
+        self.unresolved = {place: error for place, error in self.unresolved.items() if place[0] != kind}
+        for namespace, found in tuple(self._rejected_referrers.items()):
+            for place in [each for each in found if each[0] == kind]:
+                _discard(self._rejected_referrers, namespace, place)
+        if kind == ENDPOINT_SLICE:
+            self._rejected_slices.clear()
+        elif kind is SERVICE:
+            self._node_ports.clear()
+        elif kind is NODE:
+            for name in self.nodes.names(self.nodes.present):
+                self.nodes.discard(name)
+        self.absorb(self._stores[kind].all_as_new())
+
     def _absorb(self, change: Change[Any], touched: Touched) -> None:
         kind, key = change.kind, change.key
         before = _NO_KEYS if change.old is None else self._indexed_references(change)

@@ -87,6 +87,10 @@ class Store(Generic[R]):
     def keys(self) -> Set[Key]:
         return self._held.keys()
 
+    def all_as_new(self) -> list[Change[R]]:
+        """All that is held, as if nothing had been held before."""
+        return [Change(self.kind, key, None, held.entry) for key, held in self._held.items()]
+
     @property
     def rejects(self) -> list[Reject]:
         if not self._rejected:

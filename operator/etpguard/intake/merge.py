@@ -113,9 +113,11 @@ class Merger:
                         self._list_found(change, what, store.version(change.key) or 0)
                 return changes
             case ListEnds(kind, version, listed):
-                if kind not in self._broken:
-                    self._note_read(kind, None)
                 changes = store.end_list(version, listed)
+                if kind not in self._broken:
+                    if kind in self._picture.unread:
+                        self._picture.index_anew(kind)  # a failure may have kept changes from the indices
+                    self._note_read(kind, None)
                 for change in changes:
                     self._list_found(change, "removed", version)
                 return changes
