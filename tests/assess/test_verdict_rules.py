@@ -94,12 +94,18 @@ def test_where_one_node_announces_and_each_loses_the_outcome_is_known() -> None:
 
 
 def test_where_one_node_announces_and_another_loses_nothing_the_outcome_is_unknown() -> None:
+    """A consumer that sends to all of the nodes surely loses a share."""
     found = where_one_node_announces(
-        (verdict(Outcome.Blackhole, 0b11, 0b01, one_of=WHY), verdict(Outcome.Covered))
+        (
+            verdict(Outcome.Blackhole, 0b11, 0b01, one_of=WHY),
+            verdict(Outcome.Covered),
+            verdict(Outcome.Blackhole, 0b11, 0b01),
+        )
     )
     assert [(each.outcome, each.reason.code) for each in found] == [
         (Outcome.Unknown, "Odd"),
         (Outcome.Covered, "Covered"),
+        (Outcome.Blackhole, "Blackhole"),
     ]
 
 
