@@ -1,4 +1,4 @@
-"""The Azure load balancer (cloud-provider-azure) and the Application Gateway Ingress Controller."""
+"""The Azure load balancer (cloud-provider-azure)."""
 
 from __future__ import annotations
 
@@ -8,8 +8,20 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from etpguard.assess.consumers.azure.annotations import (
+    CONFIGURATIONS,
+    INTERNAL,
+    NOT_FLOATING,
+    PLS_PROXY,
+    PREFIX,
+    has_rule,
+    is_proxied,
+    is_true,
+    of_port,
+    one_rule,
+)
+from etpguard.assess.consumers.azure.probes import before_cluster, fails_under_cluster, probed
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
-from etpguard.assess.consumers.ingresses import backends
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import AZURE, spelling
 from etpguard.assess.consumers.load_balancers import (
@@ -17,62 +29,27 @@ from etpguard.assess.consumers.load_balancers import (
     Balancer,
     no_node_port,
     no_target,
-    on_health_check_node_port,
-    port_number,
     refused,
     served_families,
     standard_check,
 )
 from etpguard.assess.consumers.recognition import by_mark, by_nodes, classless, sole_cloud
-from etpguard.assess.consumers.remedies import asks_the_pods, drop_annotation, health_checked, unpin
-from etpguard.assess.consumers.targets import (
-    CheckSettings,
-    HealthCheck,
-    NodeTargets,
-    NoneHealthy,
-    Otherwise,
-    PodTargets,
-    Targets,
-    UnknownOutcome,
-)
+from etpguard.assess.consumers.remedies import drop_annotation, health_checked, unpin
+from etpguard.assess.consumers.targets import NodeTargets, NoneHealthy, Otherwise, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import EXCLUDE_LABEL, Hosts, NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
-from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, NotModelled, OwnNodePort, PassesNowhere
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import SERVICE, IPFamily, Key, Kind, Node, Requirement, Service, ServicePort
 from etpguard.objects.records import presence_key
 
-POD_CONTROLLERS = {
-    "azure/application-gateway": "pkg/appgw/backendaddresspools.go:99-181: pools hold pod addresses",
-    "alb.networking.azure.io/alb-controller": "Application Gateway for Containers sends to pod addresses",
-}
-
-_PREFIX = "service.beta.kubernetes.io/"
-PROTOCOL = f"{_PREFIX}azure-load-balancer-health-probe-protocol"
-_PATH = f"{_PREFIX}azure-load-balancer-health-probe-request-path"
-_INTERNAL = f"{_PREFIX}azure-load-balancer-internal"
-_ALL_PORTS = f"{_PREFIX}azure-load-balancer-enable-high-availability-ports"
-_NOT_FLOATING = f"{_PREFIX}azure-disable-load-balancer-floating-ip"
-"""With floating IP, the default, the load balancer sends to the port of the Service, and needs no node port:
-azure_loadbalancer.go:3314."""
 _PORTS_KEPT = Reason(
     "NoNodePort",
     "a rule for all ports has no floating IP with an internal IPv6 address. It sends to the addresses of the "
     "nodes and keeps the port of the Service, where no node port is. Test a connection to the load balancer",
 )
 """The end of azure_loadbalancer.go getExpectedLoadBalancingRulePropertiesForPort: the backend port is 0."""
-_NOT_UNDERSTOOD = PassesNowhere("it gets a PROXY protocol header, which kube-proxy does not understand")
-"""Azure adds the header to the probes, too: cloud-provider-azure pull request 5264."""
-_PLS, _PLS_PROXY = f"{_PREFIX}azure-pls-create", f"{_PREFIX}azure-pls-proxy-protocol"
-
-
-def of_port(port: ServicePort, what: str) -> str:
-    """The annotation for one port, by its number: consts.BuildAnnotationKeyForPort and
-    BuildHealthProbeAnnotationKeyForPort."""
-    return f"{_PREFIX}port_{port.port}_{what}"
-
 
 _CONTROL_PLANE = (
     Requirement("node-role.kubernetes.io/control-plane", "DoesNotExist"),
@@ -105,7 +82,6 @@ _BY_CLOUD_CONFIG = Otherwise(
     ),
 )
 
-CONFIGURATIONS = f"{_PREFIX}azure-load-balancer-configurations"
 _LOCAL_POOL = replace(AZURE_NODES, hosts=Hosts.ANY)
 """azure_local_services.go:546: the nodes of any endpoint, ready or not."""
 _SINGLE = Otherwise(
@@ -124,21 +100,16 @@ _SEVERAL = (
 
 def _balancer(service: Service) -> str:
     """The load balancer of the cluster that has the Service; the cloud config may give it another one."""
-    return "internal" if _is_true(service, _INTERNAL) else "public"
+    return "internal" if is_true(service, INTERNAL) else "public"
 
 
 def _proxied_on(balancer: str) -> Key:
-    """The key to which the Services refer that are on this load balancer and `_is_proxied`."""
+    """The key to which the Services refer that are on this load balancer and `is_proxied`."""
     return presence_key("AzureProxied", balancer)
 
 
-def _is_proxied(service: Service) -> bool:
-    """Whether it is behind a private link service with PROXY protocol."""
-    return _is_true(service, _PLS) and _is_true(service, _PLS_PROXY)
-
-
 def _proxied_balancer(service: Service) -> Iterable[Key]:
-    return (_proxied_on(_balancer(service)),) if classless(service) and _is_proxied(service) else ()
+    return (_proxied_on(_balancer(service)),) if classless(service) and is_proxied(service) else ()
 
 
 def _beside_proxied(service: Service, view: View, targets: NodeTargets) -> Targets:
@@ -151,7 +122,7 @@ def _beside_proxied(service: Service, view: View, targets: NodeTargets) -> Targe
     if not view.any_refers(SERVICE, _proxied_on(balancer)):
         return targets
     detail = (
-        f"another {balancer} Service has a private link service with PROXY protocol ({_PLS_PROXY}). If both have "
+        f"another {balancer} Service has a private link service with PROXY protocol ({PLS_PROXY}). If both have "
         "one load balancer, all its probes have a PROXY protocol header, which kube-proxy does not understand. "
         "This check then fails on all nodes, and all is lost. Look at the load balancers of the two Services"
     )
@@ -192,7 +163,7 @@ class AzureLoadBalancer(BaseFamily):
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         if not classless(service) or sole_cloud(view) != "azure":
             return
-        recognition = by_mark(service, f"{_PREFIX}azure-") or by_nodes(service, view, "azure", "Azure")
+        recognition = by_mark(service, f"{PREFIX}azure-") or by_nodes(service, view, "azure", "Azure")
         if recognition is None:
             return
         rule, otherwise = AZURE_NODES, _BY_CLOUD_CONFIG
@@ -200,12 +171,12 @@ class AzureLoadBalancer(BaseFamily):
             rule, otherwise = _LOCAL_POOL, _SINGLE
             recognition = recognition._replace(assumptions=(*recognition.assumptions, _SEVERAL))
         balancer = Balancer.of(service, "cloud-provider/azure", recognition, keeps_address=_floating(service))
-        sctp = any(port.transport == "SCTP" and _has_rule(service, port) for port in service.ports)
-        fails, first = _fails_under_cluster(service)
-        proxied = _is_proxied(service)
+        sctp = any(port.transport == "SCTP" and has_rule(service, port) for port in service.ports)
+        fails, first = fails_under_cluster(service)
+        proxied = is_proxied(service)
         reads = frozenset[Key]() if proxied else frozenset((_proxied_on(_balancer(service)),))
         for port in service.ports:
-            if _has_rule(service, port):
+            if has_rule(service, port):
                 targets = _targets(service, port, view, rule, sctp=sctp)
                 if isinstance(targets, NodeTargets) and not targets.no_target:
                     check = replace(targets.check, fails_under_cluster=fails, so_that_it_passes=first)
@@ -218,13 +189,13 @@ class AzureLoadBalancer(BaseFamily):
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         annotations, check = service.annotations, verdict.consumer.check
         if verdict.outcome not in (Outcome.Covered, Outcome.NotAffected):
-            yield from spelling("The Azure cloud provider", annotations, f"{_PREFIX}azure-", AZURE)
+            yield from spelling("The Azure cloud provider", annotations, f"{PREFIX}azure-", AZURE)
         if verdict.outcome in (Outcome.Blackhole, Outcome.Unknown):
             effect = (
                 "Its rule then uses the probe of the healthCheckNodePort, and the load balancer routes around "
                 "nodes without an endpoint."
             )
-            own = None if _one_rule(service) else service.port(verdict.consumer.port)
+            own = None if one_rule(service) else service.port(verdict.consumer.port)
             for what in ("no_probe_rule", "health-probe_port"):
                 if own is not None and (key := of_port(own, what)) in annotations:
                     yield drop_annotation(service, key, effect)
@@ -233,49 +204,13 @@ class AzureLoadBalancer(BaseFamily):
             keys = (of_port(port, "health-probe_port") for port in service.ports)
             pinned = next((key for key in keys if key in annotations), "")
             extra = unpin(pinned) if pinned else ""
-        yield from health_checked(service, verdict, nodes, extra=f"{extra} {_before_cluster(service)}".strip())
-
-
-class AzureApplicationGateway(BaseFamily):
-    name = "azure-application-gateway"
-    documented = (
-        DocumentedConsumer(
-            consumer="Azure Application Gateway",
-            found_by="Ingress of `azure/application-gateway` or `alb.networking.azure.io/alb-controller`",
-            nodes="pods",
-            health_check="does not matter",
-            with_local="`NotAffected`",
-            evidence=Evidence.DOCUMENTED,
-            source="application-gateway-kubernetes-ingress pkg/appgw/backendaddresspools.go",
-        ),
-    )
-
-    def find(self, service: Service, view: View) -> Iterable[Consumer]:
-        for backend in backends(service, view, lambda _, by: by.controller in POD_CONTROLLERS):
-            source = backend.handler.how or POD_CONTROLLERS[backend.handler.controller]
-            targets: Targets = UnknownOutcome(backend.missing) if backend.missing else PodTargets()
-            yield backend.consumer(targets, target_type="ip", source=source)
-
-
-def _is_true(service: Service, annotation: str) -> bool:
-    """consts/helpers.go expectAttributeInSvcAnnotationBeEqualTo: in any case, and spaces count."""
-    return service.annotations.get(annotation, "").lower() == "true"
-
-
-def _one_rule(service: Service) -> bool:
-    """Whether one rule takes all ports and protocols. The probe of the healthCheckNodePort is then that of the
-    rule, whatever the annotations of the ports: azure_loadbalancer.go getExpectedLBRules."""
-    return _is_true(service, _INTERNAL) and _is_true(service, _ALL_PORTS)
-
-
-def _has_rule(service: Service, port: ServicePort) -> bool:
-    return _one_rule(service) or not _is_true(service, of_port(port, "no_lb_rule"))
+        yield from health_checked(service, verdict, nodes, extra=f"{extra} {before_cluster(service)}".strip())
 
 
 def _beside_sctp(service: Service, port: ServicePort, rule: NodeRule) -> Targets:
     """For a Service with a port of SCTP. getExpectedLBRules fails unless the load balancer is internal, and then
     makes a rule for all protocols on that port: azure_standard.go getProtocolsFromKubernetesProtocol."""
-    if _is_true(service, _INTERNAL):
+    if is_true(service, INTERNAL):
         detail = (
             "for SCTP the controller makes a rule for all protocols on the port, and no API object shows whether "
             "Azure takes it. If not, the load balancer stays as it was. Look at the events of the Service"
@@ -291,37 +226,37 @@ def _beside_sctp(service: Service, port: ServicePort, rule: NodeRule) -> Targets
 
 def _targets(service: Service, port: ServicePort, view: View, rule: NodeRule, *, sctp: bool) -> Targets:
     """azure_loadbalancer.go getExpectedLBRules. `sctp`: whether a port of SCTP has a rule."""
-    proxied = _is_proxied(service)
-    if _one_rule(service):
+    proxied = is_proxied(service)
+    if one_rule(service):
         if "IPv6" in served_families(service):
             return UnknownOutcome(_PORTS_KEPT, rule, standard_check(service))
         if proxied:
             checked = next((one for one in service.ports if one.transport == "TCP"), port)
-            return _checked(service, checked, view, rule, proxied=True)
+            return probed(service, checked, view, rule, proxied=True)
         return NodeTargets(rule, standard_check(service))
     if sctp:
         return _beside_sctp(service, port, rule)
     if not port.node_port and service.uid and (unsent := _without_node_port(service, port, rule)):
         return unsent
-    if _is_true(service, of_port(port, "no_probe_rule")):
+    if is_true(service, of_port(port, "no_probe_rule")):
         return NodeTargets(rule, UNCHECKED)
-    return _checked(service, port, view, rule, proxied=proxied)
+    return probed(service, port, view, rule, proxied=proxied)
 
 
 def _floating(service: Service) -> tuple[IPFamily, ...]:
     """The families with floating IP, where packets keep their destination. One rule for all ports has it whatever
     the annotation says; an internal IPv6 address never has it."""
-    if _is_true(service, _NOT_FLOATING) and not _one_rule(service):
+    if is_true(service, NOT_FLOATING) and not one_rule(service):
         return ()
-    return ("IPv4",) if _is_true(service, _INTERNAL) else ("IPv4", "IPv6")
+    return ("IPv4",) if is_true(service, INTERNAL) else ("IPv4", "IPv6")
 
 
 def _without_node_port(service: Service, port: ServicePort, rule: NodeRule) -> Targets | None:
     """None with floating IP, which needs no node port. An internal IPv6 address never has it: the end of
     getExpectedLoadBalancingRulePropertiesForPort."""
     families = served_families(service)
-    not_floating = _is_true(service, _NOT_FLOATING)
-    internal_v6 = _is_true(service, _INTERNAL) and "IPv6" in families
+    not_floating = is_true(service, NOT_FLOATING)
+    internal_v6 = is_true(service, INTERNAL) and "IPv6" in families
     if not_floating or (internal_v6 and families == ("IPv6",)):
         return no_node_port(port, "Without floating IP, the Azure load balancer")
     if not internal_v6:
@@ -331,97 +266,3 @@ def _without_node_port(service: Service, port: ServicePort, rule: NodeRule) -> T
         "Azure rejects that rule, the load balancer stays as it was. Look at the events of the Service"
     )
     return UnknownOutcome(Reason("NoNodePort", detail), rule, standard_check(service))
-
-
-def _checked(service: Service, port: ServicePort, view: View, rule: NodeRule, *, proxied: bool) -> Targets:
-    """azure_loadbalancer_healthprobe.go buildHealthProbeRulesForPort. `proxied`: behind a private link service
-    with PROXY protocol, where nothing probes the healthCheckNodePort."""
-    annotations = service.annotations
-    key = of_port(port, "health-probe_port")
-    written = annotations.get(key, "").strip()
-    if port.transport != "TCP" or not (written or proxied):
-        return NodeTargets(rule, UNCHECKED if proxied else standard_check(service))
-    protocol = _protocol(service, port)
-    settings = CheckSettings(written or "node port", protocol, "" if protocol == "TCP" else _path(service, port))
-    if not written:
-        return NodeTargets(rule, HealthCheck(OwnNodePort(port.label), settings))
-    number = port_number(written)
-    named = service.port(number) if number else service.port_in_any_case(written)
-    if named is not None:
-        return NodeTargets(rule, HealthCheck(OwnNodePort(named.label), settings))
-    if number is None:
-        detail = f"{key} is {written[:40]!r}, neither a port of the Service nor a number"
-        unclear = HealthCheck(NotModelled(detail), settings)
-        return UnknownOutcome(Reason("InvalidAnnotation", detail), rule, unclear)
-    if number == service.spec.health_check_node_port:
-        check = HealthCheck(on_health_check_node_port(protocol), settings, pins_health_check_node_port=True)
-    else:
-        check = view.check_on(number, service, settings)
-    if proxied and protocol != "TCP" and isinstance(check.probe, HealthCheckNodePort | KubeProxyHealthz):
-        check = replace(check, probe=_NOT_UNDERSTOOD)
-    return NodeTargets(rule, check)
-
-
-def _moved(service: Service) -> list[ServicePort]:
-    """The TCP ports whose probe `Cluster` moves from the healthCheckNodePort to their node port. One rule for all
-    ports has the probe of the first of them: getExpectedLBRules."""
-    tcp = [port for port in service.ports if port.transport == "TCP"]
-    if _one_rule(service):
-        tcp = tcp[:1]
-    else:
-        tcp = [p for p in tcp if _has_rule(service, p) and not _is_true(service, of_port(p, "no_probe_rule"))]
-    if _is_proxied(service):
-        return []
-    number = str(service.spec.health_check_node_port or "")
-    written = {port: service.annotations.get(of_port(port, "health-probe_port"), "").strip() for port in tcp}
-    return [port for port in tcp if written[port] in ("", number)]
-
-
-def _under_cluster(service: Service, port: ServicePort) -> CheckSettings:
-    protocol = _protocol(service, port)
-    return CheckSettings("node port", protocol, "" if protocol == "TCP" else _path(service, port))
-
-
-def _fails_under_cluster(service: Service) -> tuple[str, str]:
-    """Why the check may fail, and what to do first. A person who wrote a path has chosen what the pods answer,
-    since it counts for nothing else under Local."""
-    for port in _moved(service):
-        check, own_path = _under_cluster(service, port), of_port(port, "health-probe_request-path")
-        if not port.node_port and service.uid:
-            why = f"probes port 0, since port {port.label or port.port} has no node port"
-            return why, "First give each port of the Service a node port"
-        if check.protocol != "TCP" and own_path not in service.annotations and _PATH not in service.annotations:
-            asks = f"asks {check.path} of the pods by {check.protocol}"
-            return asks, f"First set {own_path} to a path that the pods answer"
-    return "", ""
-
-
-def _before_cluster(service: Service) -> str:
-    """What to do before a change to `Cluster`. With the cloud config's clusterServiceLoadBalancerHealthProbeMode
-    "shared", all Services with `Cluster` have one probe, of kube-proxy."""
-    moved = _moved(service)
-    if any(not port.node_port and service.uid for port in moved):
-        return (
-            "First give each port of the Service a node port: the probe then uses it, and fails on port 0, unless "
-            "the cluster uses the shared probe."
-        )
-    asked = next((check for p in moved if (check := _under_cluster(service, p)).protocol != "TCP"), None)
-    if asked is None:
-        return ""
-    return f"{asks_the_pods(asked)} {_PATH} sets the path. A cluster with the shared probe needs no such step."
-
-
-def _path(service: Service, port: ServicePort) -> str:
-    """azure_loadbalancer_healthprobe.go "Select request path"."""
-    annotations = service.annotations
-    return annotations.get(of_port(port, "health-probe_request-path"), annotations.get(_PATH, "/"))
-
-
-def _protocol(service: Service, port: ServicePort) -> str:
-    """azure_loadbalancer_healthprobe.go "Select Protocol": the first one that is set counts, and any other value
-    than these, "" too, is TCP."""
-    written = service.annotations.get(of_port(port, "health-probe_protocol"), port.app_protocol)
-    if written is None:
-        written = service.annotations.get(PROTOCOL, "")
-    protocol = written.strip().upper()
-    return protocol if protocol in ("HTTP", "HTTPS") else "TCP"
