@@ -17,11 +17,13 @@ from functools import cached_property
 from msgspec import json, structs
 
 from etpguard.foresight.node_filters import UNSCHEDULABLE, affinity_admits, unmet_selector, untolerated
+from etpguard.foresight.pod_affinity import shunned_by, term_selects, wanted_by
+from etpguard.foresight.pod_requests import host_ports, requests
 from etpguard.foresight.quantity import quantity
 from etpguard.objects import Key, Node
 from etpguard.objects.node_details import NodeDetails
 from etpguard.objects.nodes import HOSTNAME_LABEL
-from etpguard.objects.pods import Pod, PodContainer, PodSpec, PodTerm
+from etpguard.objects.pods import Pod, PodSpec
 
 Rivals = Mapping[str, Mapping[str, set[str]]]
 
@@ -85,7 +87,7 @@ class Scheduling:
             (site, pod)
             for site in self.sites.values()
             for pod in site.pods
-            if pod.spec.affinity and _anti(pod.spec)
+            if pod.spec.affinity and shunned_by(pod.spec)
         ]
         self._admitted: dict[bytes, list[str]] = {}
         self._apart: dict[tuple[bytes, bytes], list[str]] = {}
@@ -185,24 +187,26 @@ class Scheduling:
         repelled: set[tuple[str, str | None]] = set()
         attracted: dict[str, set[str | None]] = defaultdict(set)
         # Which namespaces a selector of namespaces selects is not read: such a term is taken to be satisfied.
-        wanted = [term for term in _pro(pod.spec) if term.namespace_selector is None]
+        wanted = [term for term in wanted_by(pod.spec) if term.namespace_selector is None]
         for site, other in self._repelling:
-            for term in _anti(other.spec):
-                if _selects(term, other.key.namespace, other.labels, pod.namespace, pod.labels):
+            for term in shunned_by(other.spec):
+                if term_selects(term, other.key.namespace, other.labels, pod.namespace, pod.labels):
                     repelled.add((term.topology_key, site.domain(term.topology_key)))
-        shunned = _anti(pod.spec)
+        shunned = shunned_by(pod.spec)
         for site in self.sites.values() if shunned or wanted else ():
             for other in site.pods:
                 for term in shunned:
-                    if _term_selects(term, pod, other.key.namespace, other.labels):
+                    if term_selects(term, pod.namespace, pod.labels, other.key.namespace, other.labels):
                         repelled.add((term.topology_key, site.domain(term.topology_key)))
                 for term in wanted:
-                    if _term_selects(term, pod, other.key.namespace, other.labels):
+                    if term_selects(term, pod.namespace, pod.labels, other.key.namespace, other.labels):
                         attracted[term.topology_key].add(site.domain(term.topology_key))
         for term in wanted:
             # The first pod of a group that wants its own kind may run anywhere: interpodaffinity/filtering.go
             # satisfyPodAffinity.
-            if not attracted[term.topology_key] and _term_selects(term, pod, pod.namespace, pod.labels):
+            if not attracted[term.topology_key] and term_selects(
+                term, pod.namespace, pod.labels, pod.namespace, pod.labels
+            ):
                 del attracted[term.topology_key]
         return {each for each in repelled if each[1] is not None}, attracted
 
@@ -217,73 +221,10 @@ def _apart(one: NewPod, other: NewPod) -> list[str]:
     keys = [
         term.topology_key
         for pod, rival in ((one, other), (other, one))
-        for term in _anti(pod.spec)
-        if _term_selects(term, pod, rival.namespace, rival.labels)
+        for term in shunned_by(pod.spec)
+        if term_selects(term, pod.namespace, pod.labels, rival.namespace, rival.labels)
     ]
-    return keys if _host_ports(one.spec).isdisjoint(_host_ports(other.spec)) else [*keys, _NODE]
-
-
-def _anti(spec: PodSpec) -> tuple[PodTerm, ...]:
-    found = spec.affinity and spec.affinity.pod_anti_affinity
-    return (found and found.required) or ()
-
-
-def _pro(spec: PodSpec) -> tuple[PodTerm, ...]:
-    found = spec.affinity and spec.affinity.pod_affinity
-    return (found and found.required) or ()
-
-
-def _term_selects(term: PodTerm, pod: NewPod, namespace: str, labels: Mapping[str, str]) -> bool:
-    return _selects(term, pod.namespace, pod.labels, namespace, labels)
-
-
-def _selects(
-    term: PodTerm, own: str, own_labels: Mapping[str, str], namespace: str, labels: Mapping[str, str]
-) -> bool:
-    """Whether the term of a pod in namespace `own` selects a pod. A namespaceSelector is taken to select the own
-    namespace and those that are named; an empty one selects all."""
-    if term.namespace_selector is not None and not term.namespace_selector.requirements:
-        pass
-    elif namespace not in (term.namespaces or (own,)):
-        return False
-    for key in term.match_label_keys or ():
-        if key in own_labels and labels.get(key) != own_labels[key]:
-            return False
-    for key in term.mismatch_label_keys or ():
-        if key in own_labels and labels.get(key) == own_labels[key]:
-            return False
-    return term.label_selector is not None and term.label_selector.admits(dict(labels))
-
-
-def requests(spec: PodSpec) -> dict[str, Fraction]:
-    """component-helpers resource/helpers.go PodRequests: the sum of the containers and of the sidecars, at least
-    what each init container needs beside the sidecars before it."""
-    total: dict[str, Fraction] = defaultdict(Fraction)
-    for container in spec.containers or ():
-        _add(total, container)
-    sidecars: dict[str, Fraction] = defaultdict(Fraction)
-    peak: dict[str, Fraction] = defaultdict(Fraction)
-    for container in spec.init_containers or ():
-        if container.restart_policy == "Always":
-            _add(total, container)
-            _add(sidecars, container)
-            needed: Mapping[str, Fraction] = sidecars
-        else:
-            single: dict[str, Fraction] = defaultdict(Fraction, sidecars)
-            _add(single, container)
-            needed = single
-        for name, value in needed.items():
-            peak[name] = max(peak[name], value)
-    for name, value in peak.items():
-        total[name] = max(total[name], value)
-    for name, given in (spec.overhead or {}).items():
-        total[name] += quantity(given) or 0
-    return dict(total)
-
-
-def _add(total: dict[str, Fraction], container: PodContainer) -> None:
-    for name, given in ((container.resources and container.resources.requests) or {}).items():
-        total[name] += quantity(given) or 0
+    return keys if host_ports(one.spec).isdisjoint(host_ports(other.spec)) else [*keys, _NODE]
 
 
 def _smallness(needed: Mapping[str, Fraction]) -> tuple[Fraction, Fraction]:
@@ -311,15 +252,5 @@ def _fits(site: Site, needed: Mapping[str, Fraction], added: Sequence[Mapping[st
 
 
 def _ports_free(site: Site, spec: PodSpec) -> bool:
-    wanted = _host_ports(spec)
-    return not wanted or all(wanted.isdisjoint(_host_ports(pod.spec)) for pod in site.pods)
-
-
-def _host_ports(spec: PodSpec) -> set[tuple[int, str]]:
-    """On a host network, every container port is a host port."""
-    return {
-        (number, port.protocol or "TCP")
-        for container in spec.containers or ()
-        for port in container.ports or ()
-        if (number := port.host_port or (port.container_port if spec.host_network else 0))
-    }
+    wanted = host_ports(spec)
+    return not wanted or all(wanted.isdisjoint(host_ports(pod.spec)) for pod in site.pods)
