@@ -130,29 +130,7 @@ def hand_over(
     publishNotReadyAddresses, with which the check may pass until the pod has ended. `ports`: those of
     the pods to which the Service leads."""
     pods = behind.controller.template.spec or PodSpec()
-    delay = up = 0
-    notes: list[str] = []
-    for consumer, timing in consumers:
-        if not isinstance(consumer.targets, NodeTargets):
-            continue
-        if isinstance(timing, NotKnown):
-            notes.append(f"no delay is set for {consumer}: {timing.why}")
-            continue
-        up = max(up, timing.starts or 0)
-        if isinstance(consumer.probe, HealthCheckNodePort) and publishes:
-            notes.append(
-                f"no delay is set for {consumer}: the Service has publishNotReadyAddresses, with which "
-                "healthCheckNodePort may pass until a pod has ended"
-            )
-        elif isinstance(consumer.probe, HealthCheckNodePort):
-            delay = max(delay, timing.down(dropped=False)[1] + SPARE)
-            if timing.cuts:
-                resets = f"{consumer} resets open connections when its health check has failed"
-                notes.append(f"{resets}: set {timing.cuts} to false")
-            if not timing.lag_known:
-                notes.append(f"how long {consumer} sends on after its health check has failed is not known")
-        elif isinstance(consumer.probe, OwnNodePort):
-            notes.append(f"{consumer} checks the traffic port, which a preStop delay does not help")
+    delay, up, notes = _demanded(consumers, publishes)
     hooks, grace = _delayed(pods, delay, behind, ports) if delay else ({}, None)
     if delay and not all(hooks):
         notes.append("the names of its containers are not known, so no preStop delay is set")
@@ -178,6 +156,37 @@ def hand_over(
         cost="Cost: its pods end later, and drains and rollouts take longer." if parts else "",
         notes=tuple(dict.fromkeys(notes)),
     )
+
+
+def _demanded(
+    consumers: Iterable[tuple[Consumer, Timing | NotKnown]], publishes: bool
+) -> tuple[int, int, list[str]]:
+    """For how many seconds pods must serve after their deletion, and for how many a rollout must wait for a new
+    pod, by the slowest of these consumers; and what cannot be demanded."""
+    delay = up = 0
+    notes: list[str] = []
+    for consumer, timing in consumers:
+        if not isinstance(consumer.targets, NodeTargets):
+            continue
+        if isinstance(timing, NotKnown):
+            notes.append(f"no delay is set for {consumer}: {timing.why}")
+            continue
+        up = max(up, timing.starts or 0)
+        if isinstance(consumer.probe, HealthCheckNodePort) and publishes:
+            notes.append(
+                f"no delay is set for {consumer}: the Service has publishNotReadyAddresses, with which "
+                "healthCheckNodePort may pass until a pod has ended"
+            )
+        elif isinstance(consumer.probe, HealthCheckNodePort):
+            delay = max(delay, timing.down(dropped=False)[1] + SPARE)
+            if timing.cuts:
+                resets = f"{consumer} resets open connections when its health check has failed"
+                notes.append(f"{resets}: set {timing.cuts} to false")
+            if not timing.lag_known:
+                notes.append(f"how long {consumer} sends on after its health check has failed is not known")
+        elif isinstance(consumer.probe, OwnNodePort):
+            notes.append(f"{consumer} checks the traffic port, which a preStop delay does not help")
+    return delay, up, notes
 
 
 def _selects(pods: PodSpec, site: Site) -> bool:
