@@ -109,6 +109,7 @@ Service with any other one."""
 class AwsCloudProvider(BaseFamily):
     name = "aws-cloud-provider"
     balancers_only = True
+    follows_labels = False
     documented = (
         DocumentedConsumer(
             consumer="AWS Network Load Balancer of the cloud provider",
@@ -176,60 +177,34 @@ class AwsCloudProvider(BaseFamily):
             yield replace(made, families=("IPv4",)) if "IPv4" in made.families else made
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
-        if verdict.reason.code == "ProtocolNotServed":
-            yield _another_load_balancer(verdict.consumer)
-            return
-        if verdict.reason.code == "MixedProtocols":
-            yield Advice(
-                "Give each protocol a Service for itself", "The controller serves one protocol for each Service."
-            )
-            return
-        if verdict.reason.code == "LoadBalancerTypeChanged":
-            yield Advice(
-                f"Undo the change of the annotation {TYPE}, or make a new Service",
-                "The type of a load balancer cannot change. A new Service gets a new address.",
-            )
-            return
-        if verdict.reason.code == "InvalidAttributes":
-            yield drop_annotation(service, ATTRIBUTES, "The controller then serves the Service again.")
+        match verdict.reason.code:
+            case "ProtocolNotServed":
+                yield _another_load_balancer(verdict.consumer)
+                return
+            case "MixedProtocols":
+                yield _EACH_PROTOCOL
+                return
+            case "LoadBalancerTypeChanged":
+                yield _TYPE_KEPT
+                return
+            case "InvalidAttributes":
+                yield drop_annotation(service, ATTRIBUTES, "The controller then serves the Service again.")
         if verdict.outcome not in (Outcome.Covered, Outcome.NotAffected):
             yield from spelling("The AWS cloud provider", service.annotations, PREFIX, AWS_NLB, AWS_NLB_BEGINNINGS)
-        check = verdict.consumer.check
-        proxy_protocol = check is not None and check.proxy_protocol
-        probed = check is not None and isinstance(check.probe, OwnNodePort | HealthCheckNodePort)
-        port = service.port(verdict.consumer.port)
-        only_udp = port is not None and port.transport == "UDP"
-        if verdict.outcome is Outcome.Blackhole and proxy_protocol and only_udp:
-            yield _unproxied(service)
-        if verdict.outcome is Outcome.Blackhole and proxy_protocol and not only_udp:
-            yield Advice(
-                "Let the health check connect to the node port",
-                "With PROXY protocol on, only nodes with an endpoint accept such a check.",
-                "",
-                *annotate_service(service, f"{CHECK_PORT}=traffic-port", f"{CHECK_PROTOCOL}=TCP"),
-            )
-        elif verdict.outcome in (Outcome.Blackhole, Outcome.Unknown):
-            for key in (CHECK_PORT, CHECK_PROTOCOL):
-                if key in service.annotations and (key == CHECK_PROTOCOL or not probed):
-                    effect = (
-                        "The load balancer then checks the healthCheckNodePort by HTTP, and routes around nodes "
-                        "without an endpoint."
-                    )
-                    yield drop_annotation(service, key, effect)
+        yield from _on_the_check(service, verdict)
         if verdict.outcome in (Outcome.Outage, Outcome.NoTargets) and TARGET_NODES in service.annotations:
             effect = "Every node is then a target, and so are those with pods."
             yield drop_annotation(service, TARGET_NODES, effect)
             return
         network = is_nlb(verdict.consumer)
         cost, extra = (ClientIP.LOST, _PROXY_PROTOCOL) if network else (ClientIP.HIDDEN, "")
-        if proxy_protocol:
+        check = verdict.consumer.check
+        if check is not None and check.proxy_protocol:
             cost, extra = ClientIP.UNCHANGED, "PROXY protocol v2 is on and keeps carrying it."
         if check is not None and check.pins_health_check_node_port:
             extra = f"{unpin(CHECK_PORT)} {extra}".strip()
         left = f"{NEW_NODE} {zones_without(verdict)}".rstrip() if network else ""
         yield from health_checked(service, verdict, nodes, cost, extra, left)
-
-    follows_labels = False
 
     def target_nodes(
         self, service: Service, consumer: Consumer, labels: Mapping[str, str], *, keep: bool
@@ -294,6 +269,41 @@ def _odd_attribute(service: Service, network: bool) -> str:
         if key == _PRESERVED and value == "false" and any(port.transport == "UDP" for port in service.ports):
             return f"sets {_PRESERVED}=false, which UDP does not allow"
     return ""
+
+
+_EACH_PROTOCOL = Advice(
+    "Give each protocol a Service for itself", "The controller serves one protocol for each Service."
+)
+_TYPE_KEPT = Advice(
+    f"Undo the change of the annotation {TYPE}, or make a new Service",
+    "The type of a load balancer cannot change. A new Service gets a new address.",
+)
+
+
+def _on_the_check(service: Service, verdict: ConsumerVerdict) -> Iterable[Advice]:
+    """How to have the health check fail on nodes without an endpoint, where it may pass there."""
+    if verdict.outcome not in (Outcome.Blackhole, Outcome.Unknown):
+        return
+    check, port = verdict.consumer.check, service.port(verdict.consumer.port)
+    if verdict.outcome is Outcome.Blackhole and check is not None and check.proxy_protocol:
+        if port is not None and port.transport == "UDP":
+            yield _unproxied(service)
+        else:
+            yield Advice(
+                "Let the health check connect to the node port",
+                "With PROXY protocol on, only nodes with an endpoint accept such a check.",
+                "",
+                *annotate_service(service, f"{CHECK_PORT}=traffic-port", f"{CHECK_PROTOCOL}=TCP"),
+            )
+            return
+    probed = check is not None and isinstance(check.probe, OwnNodePort | HealthCheckNodePort)
+    for key in (CHECK_PORT, CHECK_PROTOCOL):
+        if key in service.annotations and (key == CHECK_PROTOCOL or not probed):
+            effect = (
+                "The load balancer then checks the healthCheckNodePort by HTTP, and routes around nodes "
+                "without an endpoint."
+            )
+            yield drop_annotation(service, key, effect)
 
 
 def _another_load_balancer(consumer: Consumer) -> Advice:
