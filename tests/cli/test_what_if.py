@@ -10,7 +10,7 @@ import click
 import pytest
 import yaml
 
-from etpguard.cli.what_if_changes import Words, split, words
+from etpguard.cli.what_if.changes import Words, split, words
 from tests.cli.program import Run, etpguard
 from tests.foresight.clusters import APP, HOSTNAME, ZONE, alb, deployment, endpoints, node, pod, service
 

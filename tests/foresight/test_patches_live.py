@@ -13,7 +13,7 @@ import pytest
 
 from devcluster import Cluster
 from devcluster.objects import wait_for
-from etpguard.cli.explain_patch import external_ways
+from etpguard.cli.explain.patch import external_ways
 from etpguard.cli.input.sources import Sources, assess
 from etpguard.foresight.patches import FILE, Document, Way
 from etpguard.objects import Key

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Assessed, Sources, assess
 from etpguard.cli.output.formats import STRUCTURED, TABLES
-from etpguard.cli.output.streams import complain, deliver
+from etpguard.cli.output.streams import complain, deliver, warn
 from etpguard.cli.selection import ALL, Selection
 from etpguard.objects.text import listed
 
@@ -155,12 +155,6 @@ def _assessed(request: CheckRequest, sources: Sources) -> Assessed:
     if request.strict and problems:
         raise Failure(_strict(problems))
     return assessed
-
-
-def warn(lines: Sequence[str], cluster: str = "") -> None:
-    about = f"{cluster}: " if cluster else ""
-    for line in lines:
-        complain(f"etpguard: warning: {about}{' '.join(line.split())}")
 
 
 def assumed(chosen: Sequence[Assessment]) -> list[str]:

@@ -52,8 +52,8 @@ def explain(service: str, namespace: str | None, **options: Any) -> int:
       0  the Service was explained, whatever its outcome
       2  the Service does not exist, or could not be explained
     """
-    from etpguard.cli.explain import ExplainOptions
-    from etpguard.cli.explain import explain as run_explain
+    from etpguard.cli.explain.command import ExplainOptions
+    from etpguard.cli.explain.command import explain as run_explain
 
     space, name = service_name(service, namespace)
     own = ExplainOptions(

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from etpguard.cli.common_options import fail_on, internal, max_nodes, output_format, sources, take_sources
-from etpguard.cli.what_if_changes import CHANGES, ChangesCommand
+from etpguard.cli.what_if.changes import CHANGES, ChangesCommand
 
 
 @click.command("what-if", cls=ChangesCommand, short_help="Show what a change would do, without making it.")
@@ -36,8 +36,8 @@ def what_if(**options: Any) -> int:
       1  a Service reaches it, during the change or in the worst case after it, or loses its last endpoint
       2  the forecast could not be completed
     """
-    from etpguard.cli.what_if import WhatIfRequest
-    from etpguard.cli.what_if import what_if as run_what_if
+    from etpguard.cli.what_if.command import WhatIfRequest
+    from etpguard.cli.what_if.command import what_if as run_what_if
 
     changes = click.get_current_context().meta[CHANGES]
     if "-" in options["files"] and any("-" in each.files for each in changes):

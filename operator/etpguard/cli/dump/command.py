@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from etpguard import __version__
-from etpguard.cli.check import warn
 from etpguard.cli.dump.objects import dumped_named, dumped_objects
 from etpguard.cli.dump.vocabulary import vocabulary
 from etpguard.cli.errors import Failure
 from etpguard.cli.input import cluster_dump
 from etpguard.cli.input.sources import Sources, read_cluster
-from etpguard.cli.output.streams import deliver
+from etpguard.cli.output.streams import deliver, warn
 from etpguard.cli.output.structured import write_yaml
 from etpguard.objects import Key
 from etpguard.objects.text import listed

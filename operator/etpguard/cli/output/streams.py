@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from etpguard.cli.errors import Failure
 
@@ -56,3 +56,10 @@ def complain(line: str) -> None:
 
     with contextlib.suppress(OSError):
         print(harmless(line), file=sys.stderr, flush=True)
+
+
+def warn(lines: Sequence[str], cluster: str = "") -> None:
+    """Print warnings to standard error, one line each."""
+    about = f"{cluster}: " if cluster else ""
+    for line in lines:
+        complain(f"etpguard: warning: {about}{' '.join(line.split())}")

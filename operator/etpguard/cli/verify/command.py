@@ -9,11 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from etpguard.cli.check import warn
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.files import read, shown
 from etpguard.cli.input.sources import Assessed, Sources, assess
-from etpguard.cli.output.streams import deliver
+from etpguard.cli.output.streams import deliver, warn
 from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, IPFamily, Key
 from etpguard.objects.text import did_you_mean, listed_nodes
 
@@ -64,7 +63,7 @@ def _anonymized(request: VerifyRequest) -> str:
 
 
 def _local(assessed: Assessed, key: Key) -> Assessment:
-    from etpguard.cli.explain import not_found
+    from etpguard.cli.explain.command import not_found
 
     service = assessed.loaded.picture.get(SERVICE, key)
     if service is None:

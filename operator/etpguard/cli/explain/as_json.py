@@ -53,7 +53,7 @@ def _advice(assessed: Assessed, assessment: Assessment) -> list[Json]:
     """The items of advice, with documents where workloads were read."""
     if not assessed.sources.for_what_if:
         return [_item(each) for each in assessed.advisor(assessment)]
-    from etpguard.cli.explain_patch import external_ways
+    from etpguard.cli.explain.patch import external_ways
 
     return [_way(each) for each in external_ways(assessed, assessment.key)]
 
@@ -62,7 +62,7 @@ def _internal_advice(assessed: Assessed, inside: Sequence[Finding]) -> list[Json
     """The items of advice for clients in the cluster, with documents where workloads were read."""
     if not assessed.sources.for_what_if:
         return [_item(each) for finding in inside for each in advice_for(assessed, finding)]
-    from etpguard.cli.explain_patch import inside_ways
+    from etpguard.cli.explain.patch import inside_ways
 
     return [_way(each) for each in inside_ways(assessed, inside, 1)]
 

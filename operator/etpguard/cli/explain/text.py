@@ -118,7 +118,7 @@ def external_advice(assessed: Assessed, assessment: Assessment | None) -> Sequen
         return ()
     if not assessed.sources.for_what_if:
         return tuple(assessed.advisor(assessment))
-    from etpguard.cli.explain_patch import external_ways
+    from etpguard.cli.explain.patch import external_ways
 
     return [way.advice for way in external_ways(assessed, assessment.key)]
 

@@ -7,11 +7,10 @@ import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from etpguard.cli.check import warn
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Assessed
 from etpguard.cli.inside.findings import Finding, advice_for
-from etpguard.cli.output.streams import complain, deliver
+from etpguard.cli.output.streams import complain, deliver, warn
 from etpguard.cli.output.structured import write_yaml
 from etpguard.foresight.patches import FILE, Document, Way, internal_ways, ways
 from etpguard.foresight.world import World

@@ -8,7 +8,7 @@ from typing import Any
 
 from etpguard.cli.output import inside_what_if as inside
 from etpguard.cli.output.table import nodes, plain
-from etpguard.cli.what_if_hand_off import hand_off_lines, hand_off_report
+from etpguard.cli.what_if.hand_off import hand_off_lines, hand_off_report
 from etpguard.cluster import NodeTable
 from etpguard.foresight.bounds import Bounds
 from etpguard.foresight.eviction import Blocked

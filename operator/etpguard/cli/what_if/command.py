@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from etpguard.cli.check import warn
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Assessed, Sources, assess
-from etpguard.cli.output.streams import deliver
-from etpguard.cli.what_if_changes import Words, change
+from etpguard.cli.output.streams import deliver, warn
+from etpguard.cli.what_if.changes import Words, change
 from etpguard.outcomes import Outcome
 
 if TYPE_CHECKING:
-    from etpguard.cli.what_if_report import WhatIf
+    from etpguard.cli.what_if.report import WhatIf
 
 
 @dataclass(frozen=True)
@@ -46,9 +45,9 @@ def what_if(request: WhatIfRequest) -> int:
         forecast = forecast_of(picture, assessed.engine, changes)
     except Refused as refused:
         raise Failure(str(refused)) from None
-    from etpguard.cli import what_if_report
+    from etpguard.cli.what_if import report
 
-    given = what_if_report.WhatIf(
+    given = report.WhatIf(
         forecast,
         picture.nodes,
         assessed.warnings,
@@ -80,16 +79,16 @@ def _assumptions(assessed: Assessed) -> list[str]:
 
 
 def _show(request: WhatIfRequest, given: WhatIf) -> None:
-    from etpguard.cli import what_if_report
+    from etpguard.cli.what_if import report
 
     if request.output == "table":
         from etpguard.objects.text import harmless
 
-        print("\n".join(harmless(line) for line in what_if_report.lines(given)))
+        print("\n".join(harmless(line) for line in report.lines(given)))
         return
     from etpguard.cli.output.structured import print_json, write_yaml
 
-    made = what_if_report.report(given)
+    made = report.report(given)
     if request.output == "json":
         print_json(made)
     else:

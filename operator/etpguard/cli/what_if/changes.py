@@ -188,7 +188,7 @@ def change(given: Words, picture: Picture, namespace: str) -> Change:
                 raise click.UsageError("target-nodes needs -l LABEL=VALUE")
             return changes.TargetNodes(Key(*_service(_only(given, "NAMESPACE/SERVICE"))), given.selector)
         case _:
-            from etpguard.cli.what_if_manifests import apply
+            from etpguard.cli.what_if.manifests import apply
 
             if not given.files or given.arguments:
                 raise click.UsageError("apply needs -f FILE")

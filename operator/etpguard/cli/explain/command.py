@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from etpguard.cli.check import warn
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Assessed, Sources, assess
 from etpguard.cli.output.command_line import Command
-from etpguard.cli.output.streams import deliver
+from etpguard.cli.output.streams import deliver, warn
 from etpguard.objects import SERVICE, Key, Service
 from etpguard.objects.text import did_you_mean, harmless, listed
 
@@ -45,24 +44,24 @@ def explain(sources: Sources, name: str, options: ExplainOptions) -> int:
     Returns 0. Raises Failure if the Service does not exist.
     """
     assessed = assess(replace(sources, for_what_if=options.hand_off or options.patch))
-    from etpguard.cli import explain_text  # it loads the rules, so it waits for the lists to begin
+    from etpguard.cli.explain import text  # it loads the rules, so it waits for the lists to begin
 
     key = Key(assessed.namespace, name)
     service = assessed.loaded.picture.get(SERVICE, key)
     if service is None:
         raise Failure(not_found(assessed, key))
     if options.patch and options.output == "text":
-        from etpguard.cli.explain_patch import print_patches
+        from etpguard.cli.explain.patch import print_patches
 
         return print_patches(assessed, service, inside_of(assessed, service), options.way)
     width = min(shutil.get_terminal_size().columns, 100) if sys.stdout.isatty() else 0
-    whole = list(explain_text.lines(assessed, service, options.max_nodes, hand_off=options.hand_off))
+    whole = list(text.lines(assessed, service, options.max_nodes, hand_off=options.hand_off))
     inside = inside_of(assessed, service)
     if inside:
-        first = 1 + len(explain_text.external_advice(assessed, assessed.assessments.get(key)))
+        first = 1 + len(text.external_advice(assessed, assessed.assessments.get(key)))
         whole += _clients_inside(assessed, inside, options.max_nodes, first)
     if options.output == "json":
-        from etpguard.cli.explain_json import explanation
+        from etpguard.cli.explain.as_json import explanation
         from etpguard.cli.output.structured import print_json
 
         deliver(lambda: print_json(explanation(assessed, service, inside, whole, options.max_nodes)))

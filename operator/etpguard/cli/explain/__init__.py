@@ -1,0 +1,1 @@
+"""`etpguard explain`: one Service, its outcome, why, and what to do."""

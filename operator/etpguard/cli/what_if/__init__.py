@@ -1,0 +1,1 @@
+"""`etpguard what-if`: what a change would do to each Service."""
