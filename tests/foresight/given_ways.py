@@ -8,7 +8,7 @@ from etpguard.assess import Engine, Outcome
 from etpguard.assess.advice import Advisor
 from etpguard.foresight.apply import manifests_of
 from etpguard.foresight.changes import Apply
-from etpguard.foresight.patches import Way, ways
+from etpguard.foresight.patches.ways import Way, ways
 from etpguard.foresight.what_if import what_if
 from etpguard.foresight.world import World
 from etpguard.objects import SERVICE, Key

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from etpguard.foresight.behind import Behind, behind
+from etpguard.foresight.patches.behind import Behind, behind
 from etpguard.objects import SERVICE
 from tests.foresight.clusters import WEB, Json, deployment, endpoints, picture_of, pod, service, workload
 

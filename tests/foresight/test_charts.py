@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from etpguard.foresight.charts import (
+from etpguard.foresight.patches.charts import (
     CHARTS,
     ENVOY_GATEWAY,
     helm_manages,
@@ -15,7 +15,7 @@ from etpguard.foresight.charts import (
     service_values,
     workload_values,
 )
-from etpguard.foresight.workload_patch import WorkloadPatch
+from etpguard.foresight.patches.workload_patch import WorkloadPatch
 
 Json = dict[str, Any]
 HELM = {"app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/instance": "edge"}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from etpguard.assess import Outcome
-from etpguard.foresight.held_labels import demanded
+from etpguard.foresight.patches.held_labels import demanded
 from etpguard.objects import Reject, decode_item
 from etpguard.objects.pods import POD
 from tests.foresight.clusters import APP, HOSTNAME, Json, alb, deployment, endpoints, node, pod, service, workload

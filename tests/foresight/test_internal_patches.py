@@ -8,7 +8,7 @@ import pytest
 
 from etpguard.assess import Engine
 from etpguard.assess.internal_advice import InternalAdvisor
-from etpguard.foresight.patches import Way, internal_ways
+from etpguard.foresight.patches.ways import Way, internal_ways
 from etpguard.foresight.world import World
 from etpguard.objects import SERVICE
 from tests.foresight.clusters import APP, WEB, Json, endpoints, node, picture_of, pod, service, workload

@@ -7,7 +7,7 @@ import pytest
 from etpguard.assess import Engine, Outcome
 from etpguard.assess.consumers.changes import Change, annotated, create
 from etpguard.assess.consumers.consumer import Advice
-from etpguard.foresight.patches import ways
+from etpguard.foresight.patches.ways import ways
 from etpguard.foresight.world import World
 from etpguard.objects import SERVICE, Key
 from tests.foresight.clusters import (

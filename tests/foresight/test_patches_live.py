@@ -15,7 +15,7 @@ from devcluster import Cluster
 from devcluster.objects import wait_for
 from etpguard.cli.explain.patch import external_ways
 from etpguard.cli.input.sources import Sources, assess
-from etpguard.foresight.patches import FILE, Document, Way
+from etpguard.foresight.patches.ways import FILE, Document, Way
 from etpguard.objects import Key
 from etpguard.settings import Settings
 from tests.app.alb import definitions

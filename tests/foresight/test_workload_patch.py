@@ -10,13 +10,13 @@ from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, PodTargets
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.probe import AnswersEverywhere, HealthCheckNodePort, OwnNodePort, Probe
-from etpguard.foresight.behind import Behind, behind
-from etpguard.foresight.charts import ENVOY_GATEWAY, workload_values
 from etpguard.foresight.detection import NotKnown, Timing
 from etpguard.foresight.hand_off import Seam, hand_off
-from etpguard.foresight.patches import node_sites
+from etpguard.foresight.patches.behind import Behind, behind
+from etpguard.foresight.patches.charts import ENVOY_GATEWAY, workload_values
+from etpguard.foresight.patches.ways import node_sites
+from etpguard.foresight.patches.workload_patch import WorkloadPatch, hand_over, spread, tolerate
 from etpguard.foresight.pod_end import serving_window
-from etpguard.foresight.workload_patch import WorkloadPatch, hand_over, spread, tolerate
 from etpguard.objects import SERVICE
 from tests.foresight.clusters import APP, WEB, Json, deployment, node, picture_of, service, workload
 

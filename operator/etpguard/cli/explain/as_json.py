@@ -10,7 +10,7 @@ from etpguard.assess.consumers.consumer import Advice
 from etpguard.cli.input.sources import Assessed
 from etpguard.cli.inside.findings import Finding, advice_for
 from etpguard.cli.reading import ClusterReport
-from etpguard.foresight.patches import Way
+from etpguard.foresight.patches.ways import Way
 from etpguard.objects import API_VERSION, SERVICE_COVERAGE, Service
 from etpguard.report import coverage_report
 from etpguard.report.service_coverage import owned_by_another

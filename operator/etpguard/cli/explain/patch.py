@@ -12,7 +12,7 @@ from etpguard.cli.input.sources import Assessed
 from etpguard.cli.inside.findings import Finding, advice_for
 from etpguard.cli.output.streams import complain, deliver, warn
 from etpguard.cli.output.structured import write_yaml
-from etpguard.foresight.patches import FILE, Document, Way, internal_ways, ways
+from etpguard.foresight.patches.ways import FILE, Document, Way, internal_ways, ways
 from etpguard.foresight.world import World
 from etpguard.objects import SERVICE, Key, Service
 from etpguard.objects.text import harmless

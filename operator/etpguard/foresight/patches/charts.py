@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from etpguard.foresight.workload_patch import WorkloadPatch
+from etpguard.foresight.patches.workload_patch import WorkloadPatch
 from etpguard.objects.shell import command_line
 
 Json = dict[str, Any]

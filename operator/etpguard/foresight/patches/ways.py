@@ -15,14 +15,14 @@ from etpguard.assess.consumers.changes import ObjectChange, WorkloadChange
 from etpguard.assess.consumers.consumer import Advice, Consumer
 from etpguard.assess.internal_advice import SURGING
 from etpguard.cluster import Picture
-from etpguard.foresight import charts, held_labels
 from etpguard.foresight.apply import kinds_by_name
-from etpguard.foresight.behind import Behind, behind
-from etpguard.foresight.charts import Release
 from etpguard.foresight.detection import timing_of
 from etpguard.foresight.hosts import target_ports
+from etpguard.foresight.patches import charts, held_labels
+from etpguard.foresight.patches.behind import Behind, behind
+from etpguard.foresight.patches.charts import Release
+from etpguard.foresight.patches.workload_patch import WorkloadPatch, hand_over, spread, tolerate
 from etpguard.foresight.scheduling import Scheduling, Site
-from etpguard.foresight.workload_patch import WorkloadPatch, hand_over, spread, tolerate
 from etpguard.foresight.world import World
 from etpguard.objects import NODE, SERVICE, Service
 from etpguard.objects.node_details import NODE_DETAILS
