@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from etpguard.assess import DataPlane, Options
-from etpguard.assess.consumers.metallb import sharing
+from etpguard.assess.consumers.metallb import MetalLB, sharing
 from etpguard.assess.consumers.other_announcers import KUBE_ROUTER_ADVERTISES as ADVERTISE
 from etpguard.assess.consumers.other_announcers import KUBE_ROUTER_SKIPS
 from etpguard.assess.data_planes.choice import Choice
@@ -622,6 +622,9 @@ def test_services_that_share_an_address_are_changed_together() -> None:
         'kubectl -n shop patch service web -p \'{"spec":{"externalTrafficPolicy":"Cluster"}}\'',
         'kubectl -n shop patch service dns -p \'{"spec":{"externalTrafficPolicy":"Cluster"}}\'',
     ]
+    (change,) = [each.change for each in MetalLB().advise(subject, made.consumer("admin"), []) if each.client_ip]
+    assert isinstance(change, tuple)
+    assert [each.key.name for each in change] == ["web", "dns"], "one patch for each command"
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,13 @@ def service_spec(key: Key, field: str, value: str | bool) -> Step:
     return Step(command, (ObjectChange("v1", "Service", key, patch),))
 
 
+def in_turn(steps: Iterable[Step]) -> Step:
+    """These changes of objects as one step, with one command a line."""
+    made = list(steps)
+    objects = (each for step in made if isinstance(step.change, tuple) for each in step.change)
+    return Step("\n".join(step.command for step in made), tuple(objects))
+
+
 def without_label(nodes: Iterable[str], label: str) -> Step:
     """Remove a label from Nodes."""
     names = list(nodes)

@@ -50,6 +50,8 @@ class Consumer(Struct, frozen=True):
     """Families in which its packets arrive at a node with the address of the load balancer, not at a node port."""
     without_address: str = ""
     """Known causes of an empty status of this load balancer, as a clause; see reason NoAddress."""
+    sharing_address: frozenset[Key] = frozenset()
+    """The Services that have the address of this load balancer, its own included; empty for its own alone."""
 
     def __str__(self) -> str:
         """The object, as messages name it."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from etpguard.assess.consumers import changes
 from etpguard.assess.consumers.cilium_objects import lease_keys
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
@@ -27,7 +28,6 @@ from etpguard.assess.node_rule import EXCLUDE_LABEL
 from etpguard.assess.outcome import Outcome
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import SERVICE, Key, Kind, Node, Service
-from etpguard.objects.records import is_index_key
 
 CLASSES = ("metallb", "metallb.io/metallb", "metallb.universe.tf/metallb")
 MARKS = ("metallb.io/", "metallb.universe.tf/")
@@ -83,10 +83,12 @@ class MetalLB(BaseFamily):
             recognition = Recognition(how, Evidence.OBSERVED)
         if announced.assumptions:
             recognition = Recognition(recognition.how, Evidence.ASSUMED, announced.assumptions)
-        reads = _addresses_and_sharers(service, view) | announced.reads | lease_keys(service)
+        addresses = frozenset(shared_addresses(service))
+        sharers = _sharers(service, addresses, view)
+        reads = sharers.union(addresses, announced.reads, lease_keys(service))
         balancer = Balancer.of(service, "metallb", recognition, "node", without_address=_WITHOUT_ADDRESS)
         for consumer in balancer.consumers(announced.targets):
-            yield replace(consumer, reads=reads)
+            yield replace(consumer, reads=reads, sharing_address=sharers)
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         yield from strict_arp(verdict)
@@ -122,20 +124,23 @@ _LET_ANNOUNCE = Advice(
 )
 
 
-def _addresses_and_sharers(service: Service, view: View) -> frozenset[Key]:
-    """The keys of the addresses that the Service may share, and of the Services that have them, itself included:
-    so the same set for all of them."""
-    addresses = frozenset(shared_addresses(service))
+def _sharers(service: Service, addresses: frozenset[Key], view: View) -> frozenset[Key]:
+    """The Services that have these addresses, which the Service may share, itself included: so one set for all of
+    them. Empty where no other has them."""
     if not addresses:
-        return addresses
-    name = f"MetalLB sharing {sorted(addresses)}"
-    return view.once(name, None, lambda _: addresses.union((service.key,), sharing(service, view)))
+        return frozenset()
+
+    def find(_: None) -> frozenset[Key]:
+        others = sharing(service, view)
+        return frozenset((service.key, *others)) if others else frozenset()
+
+    return view.once(f"MetalLB sharing {sorted(addresses)}", None, find)
 
 
 def _cluster(service: Service, consumer: Consumer) -> Advice:
     """Change the policy of the Service, and of all those that share its address."""
     alone = cluster(service, ClientIP.LOST)
-    twins = [key for key in consumer.reads if not is_index_key(key) and key != service.key]
+    twins = consumer.sharing_address - {service.key}
     if not twins:
         return alone
     first = nsmallest(_MOST_TWINS, twins)
@@ -146,15 +151,9 @@ def _cluster(service: Service, consumer: Consumer) -> Advice:
         f"It shares its address with {', '.join(map(str, named))}{more}. Change all of them. Until the last one "
         "is changed, MetalLB takes the address away from the first, and may give it another address."
     )
-    commands = [alone.command, *(_command(alone.command, service.key, key) for key in named)]
-    return dataclasses.replace(alone, effect=effect, command="\n".join(commands))
-
-
-def _command(command: str, of: Key, other: Key) -> str:
-    """The same command for another Service. Names of Services need no quotes."""
-    return command.replace(f"-n {of.namespace} ", f"-n {other.namespace} ", 1).replace(
-        f"service {of.name} ", f"service {other.name} ", 1
-    )
+    every = (service.key, *named)
+    step = changes.in_turn(changes.service_spec(key, "externalTrafficPolicy", "Cluster") for key in every)
+    return dataclasses.replace(alone, effect=effect, command=step.command, change=step.change)
 
 
 def _recognised(service: Service, view: View) -> Recognition | None:
