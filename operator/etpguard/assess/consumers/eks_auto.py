@@ -13,10 +13,10 @@ from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer
 from etpguard.assess.consumers.recognition import Recognition, addressed_by_ip, by_class, classless, sole_cloud
 from etpguard.assess.consumers.remedies import ClientIP, annotate, cluster
-from etpguard.assess.consumers.targets import PodTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.targets import PodTargets, PossibleNodes, Targets, not_modelled
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
-from etpguard.assess.outcome import Outcome, Reason
+from etpguard.assess.outcome import Outcome
 from etpguard.assess.platforms import EKS_AUTO
 from etpguard.objects import INGRESS_CLASS, Key, Node, Service
 
@@ -115,4 +115,4 @@ def _pods_or_unknown(written: str | None, controller: str, by_default: bool) -> 
     if written == "ip" or by_default:
         return PodTargets()
     detail = f"how {controller} of EKS Auto Mode selects nodes and checks them is not known"
-    return PossibleNodes(EVERY_NODE, Reason("ControllerNotModelled", detail))
+    return not_modelled(EVERY_NODE, detail)

@@ -121,6 +121,8 @@ class PossibleNodes(Struct, frozen=True):
     arrive."""
     external: bool = False
     """As in `NodeTargets`."""
+    to_node_ports: bool = True
+    """Whether it is known to send to node ports. Then a port without a node port has no target."""
     check: ClassVar[None] = None
 
 
@@ -132,6 +134,14 @@ class UnknownOutcome(Struct, frozen=True):
     rule: NodeRule | None = None
     check: HealthCheck | None = None
     external: ClassVar[bool] = False
+
+
+CONTROLLER_NOT_MODELLED = "ControllerNotModelled"
+
+
+def not_modelled(rule: NodeRule, detail: str, fewest: NodeRule | None = None) -> PossibleNodes:
+    """The targets of a controller whose way to send and to check is not known. `detail` says what is not known."""
+    return PossibleNodes(rule, Reason(CONTROLLER_NOT_MODELLED, detail), fewest=fewest, to_node_ports=False)
 
 
 Targets = PodTargets | NodeTargets | PossibleNodes | UnknownOutcome

@@ -11,7 +11,7 @@ from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, SOME_NODES, Balancer
 from etpguard.assess.consumers.recognition import CLOUDS, in_cluster_balancers
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
-from etpguard.assess.consumers.targets import PossibleNodes
+from etpguard.assess.consumers.targets import CONTROLLER_NOT_MODELLED, PossibleNodes
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Outcome, Reason
@@ -65,7 +65,7 @@ class UnknownController(BaseFamily):
 
 def _of_ingress(served: Handler) -> Reason:
     if served.controller:
-        return Reason("ControllerNotModelled", f"how {served.controller} reaches the Service is not known")
+        return Reason(CONTROLLER_NOT_MODELLED, f"how {served.controller} reaches the Service is not known")
     return Reason("ControllerNotKnown", served.how)
 
 
@@ -75,7 +75,7 @@ def _of_balancer(service: Service, view: View) -> Reason | None:
     if chosen == _AWS_LBC_CLASS:
         return None
     if chosen is not None:
-        return Reason("ControllerNotModelled", f"how load balancers of class {chosen} work is not known")
+        return Reason(CONTROLLER_NOT_MODELLED, f"how load balancers of class {chosen} work is not known")
     clouds = sorted(view.platforms & CLOUDS)
     if len(clouds) > 1:
         return Reason("LoadBalancerNotRecognised", f"the nodes belong to several clouds: {', '.join(clouds)}")

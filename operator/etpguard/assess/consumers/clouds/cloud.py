@@ -93,7 +93,8 @@ class Cloud(BaseFamily):
         )
         for port in service.ports:
             targets = self.targets(service, port, view)
-            if self.needs_node_ports and not port.node_port and service.uid and _modelled(targets):
+            to_node_ports = not isinstance(targets, PossibleNodes) or targets.to_node_ports
+            if self.needs_node_ports and not port.node_port and service.uid and to_node_ports:
                 targets = no_node_port(port, self.provider)
             yield balancer.consumer(port, targets)
 
@@ -195,11 +196,6 @@ class Cloud(BaseFamily):
     def _as_of_last_sync(self, service: Service) -> str:
         used = [key for key in self.node_selectors if key in service.annotations]
         return as_of_last_sync(used[0]) if used else ""
-
-
-def _modelled(targets: Targets) -> bool:
-    """Whether it is known that the load balancer sends to node ports."""
-    return not (isinstance(targets, PossibleNodes) and targets.reason.code == "ControllerNotModelled")
 
 
 def unreadable(key: str, value: str, rule: NodeRule, effect: str = "The controller then fails") -> PossibleNodes:

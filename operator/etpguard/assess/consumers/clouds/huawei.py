@@ -19,8 +19,8 @@ from etpguard.assess.consumers.targets import (
     HealthCheck,
     NodeTargets,
     PodTargets,
-    PossibleNodes,
     Targets,
+    not_modelled,
 )
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
@@ -35,11 +35,10 @@ CHECK_FLAG, CHECK_OPTION = f"{_PREFIX}health-check-flag", f"{_PREFIX}health-chec
 _NODES = replace(OLDER_CLOUD_NODES, hosts=Hosts.NOT_TERMINATING)
 """502-560 addOrRemoveMembers: the nodes of active pods, ready or not, under each policy."""
 
-_MANAGED = Reason(
-    "ControllerNotModelled",
+_MANAGED = (
     "no Node has a providerID huaweicloud://, so Cloud Container Engine may serve the Service. Its controller is "
     "not public. If it sends only to the nodes with pods, nothing is lost. If it also sends to other nodes, a "
-    "share of the requests may be lost. Look at the members of the load balancer in Huawei Cloud",
+    "share of the requests may be lost. Look at the members of the load balancer in Huawei Cloud"
 )
 
 _FAILS = Reason(
@@ -76,7 +75,7 @@ class HuaweiCloud(Cloud):
         """617-657 getMemberIP: pods, if the Service has no node ports. sharedloadbalancer.go:1050-1066
         getHealthCheckOptionFromAnnotation."""
         if sole_cloud(view) != self.scheme:
-            return PossibleNodes(EVERY_NODE, _MANAGED)
+            return not_modelled(EVERY_NODE, _MANAGED)
         if not port.node_port and service.uid:
             return PodTargets()
         if service.annotations.get(CHECK_FLAG, "on") not in ("", "on"):

@@ -24,9 +24,9 @@ from etpguard.assess.consumers.targets import (
     CheckSettings,
     HealthCheck,
     NodeTargets,
-    PossibleNodes,
     Targets,
     UnknownOutcome,
+    not_modelled,
 )
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
@@ -105,7 +105,7 @@ def _targets(service: Service) -> Targets:
             "the load balancer is not an application load balancer for VPC, which has a host name. How a network "
             "load balancer, or one on classic infrastructure, selects nodes and checks them is not known"
         )
-        return PossibleNodes(OLDER_CLOUD_NODES, Reason("ControllerNotModelled", detail))
+        return not_modelled(OLDER_CLOUD_NODES, detail)
     if any(port.transport != "TCP" for port in service.ports):
         cause = (
             "the Service has a port that is not TCP, which an application load balancer for VPC does not support"

@@ -8,10 +8,9 @@ from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import EVERY_NODE, SOME_NODES, Balancer
 from etpguard.assess.consumers.recognition import CLOUDS, by_nodes, classless, sole_cloud
-from etpguard.assess.consumers.targets import PossibleNodes
+from etpguard.assess.consumers.targets import not_modelled
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
-from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
 
 
@@ -39,5 +38,5 @@ class NotModelledCloud(BaseFamily):
         recognition = by_nodes(service, view, cloud, cloud)
         if recognition is not None:
             detail = f"to which nodes the load balancer of {cloud} sends, and how it checks them, is not known"
-            targets = PossibleNodes(EVERY_NODE, Reason("ControllerNotModelled", detail), fewest=SOME_NODES)
+            targets = not_modelled(EVERY_NODE, detail, fewest=SOME_NODES)
             yield from Balancer.of(service, f"cloud-provider/{cloud}", recognition).consumers(targets)

@@ -15,7 +15,7 @@ from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, UNCHECKED, standard_check
 from etpguard.assess.consumers.remedies import ClientIP, annotate
-from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, not_modelled
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_selection import MAX_LENGTH
@@ -97,7 +97,7 @@ def _targets(service: Service) -> Targets:
         return unreadable(NODE_SELECTOR, selector, CLOUD_NODES, "It is too long for etpguard")
     rule = replace(CLOUD_NODES, requirements=_requirements(selector))
     if other := _another_balancer_of_ovh(annotations):
-        return PossibleNodes(CLOUD_NODES, Reason("ControllerNotModelled", other))
+        return not_modelled(CLOUD_NODES, other)
     if conflict := _conflict(service):
         return PossibleNodes(rule, conflict)
     match annotations.get(MONITOR):

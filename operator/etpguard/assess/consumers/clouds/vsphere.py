@@ -9,21 +9,19 @@ from etpguard.assess.consumers.clouds.cloud import Cloud
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import CLOUD_NODES, EVERY_NODE, UNCHECKED
 from etpguard.assess.consumers.remedies import ClientIP
-from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, PossibleNodes, Targets
+from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, Targets, not_modelled
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
-from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import OwnNodePort
 from etpguard.objects import Service, ServicePort
 
 CLASS = "loadbalancer.vmware.io/class"
 
-_WHICH = Reason(
-    "ControllerNotModelled",
+_WHICH = (
     "the nodes run on vSphere, and no API object shows which load balancer serves the Service. NSX-T checks the "
     "node port of TCP ports, and takes the nodes without an endpoint out of use. Avi may send to pods. How the "
     "Supervisor sends to nodes and checks them is not known, and a share of the requests may be lost. Find out "
-    "which load balancer has the address of the Service",
+    "which load balancer has the address of the Service"
 )
 
 
@@ -48,7 +46,7 @@ class VSphere(Cloud):
     def targets(self, service: Service, port: ServicePort, view: View) -> Targets:
         """state.go:244-258 getTCPMonitor: a monitor for each TCP port, on its node port; none for others."""
         if CLASS not in service.annotations:
-            return PossibleNodes(EVERY_NODE, _WHICH)
+            return not_modelled(EVERY_NODE, _WHICH)
         if port.transport != "TCP":
             return NodeTargets(CLOUD_NODES, UNCHECKED)
         settings = CheckSettings(str(port.node_port or "node port"), "TCP")

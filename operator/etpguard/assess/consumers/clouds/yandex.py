@@ -14,7 +14,7 @@ from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.load_balancers import OLDER_CLOUD_NODES, refused, standard_check
 from etpguard.assess.consumers.recognition import first_mark
 from etpguard.assess.consumers.remedies import ClientIP
-from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
+from etpguard.assess.consumers.targets import NodeTargets, Targets, UnknownOutcome, not_modelled
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.outcome import Reason
@@ -64,7 +64,7 @@ def _targets(service: Service) -> Targets:
             "Managed Service for Kubernetes checks nodes is not known, and a share of the requests may be lost. "
             "Look at the health checks of the load balancer in Yandex Cloud"
         )
-        return PossibleNodes(OLDER_CLOUD_NODES, Reason("ControllerNotModelled", detail))
+        return not_modelled(OLDER_CLOUD_NODES, detail)
     if len(service.ports) > MOST_PORTS:
         cause = f"the Service has {len(service.ports)} ports, and Yandex Cloud takes {MOST_PORTS} at most"
         return UnknownOutcome(refused("TooManyPorts", cause), OLDER_CLOUD_NODES)

@@ -24,9 +24,9 @@ from etpguard.assess.consumers.targets import (
     NodeTargets,
     NoneHealthy,
     Otherwise,
-    PossibleNodes,
     Targets,
     UnknownOutcome,
+    not_modelled,
 )
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
@@ -115,7 +115,7 @@ class GkeLoadBalancer(BaseFamily):
         balancer = Balancer.of(service, "gke-l4", recognition, keeps_address=("IPv4", "IPv6"))
         if of_class(service, _STANDALONE):
             detail = f"a person makes the load balancer of class {_STANDALONE}, and no API object shows its check"
-            yield from balancer.consumers(PossibleNodes(SUBSET_NODES, Reason("ControllerNotModelled", detail)))
+            yield from balancer.consumers(not_modelled(SUBSET_NODES, detail))
             return
         rule, otherwise = _backend(service)
         none = _ALL_TERMINATE if rule is SUBSET_NODES else None
