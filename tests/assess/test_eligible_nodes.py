@@ -5,9 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from etpguard.assess.eligible_nodes import MOST_RULES, EligibleNodes
-from etpguard.assess.node_rule import ANY_CLIENT, AUTOSCALER_TAINT, EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
+from etpguard.assess.node_rule import (
+    ANY_CLIENT,
+    AUTOSCALER_TAINT,
+    EXCLUDE_LABEL,
+    Hosts,
+    NodeRule,
+    Readiness,
+    TaintRule,
+)
 from etpguard.cluster import NodeTable
 from etpguard.objects import Node, Requirement
 from tests.assess.build import node
@@ -15,9 +24,9 @@ from tests.assess.build import node
 
 def eligible(rule: NodeRule, *nodes: Node) -> list[str]:
     table = NodeTable()
-    sets = EligibleNodes(table)
-    sets.reset(nodes)
-    return table.names(sets.of(rule, nodes))
+    sets = EligibleNodes(table, nodes)
+    sets.reset()
+    return table.names(sets.of(rule))
 
 
 @pytest.mark.parametrize(
@@ -134,32 +143,30 @@ def test_requirements(
 def test_provider_id_blocks(provider_id: str, blocked: bool) -> None:
     rule = NodeRule(provider_id="aws://.*/i-[0-9a-f]+")
     table = NodeTable()
-    sets = EligibleNodes(table)
-    nodes = [node("n", provider_id=provider_id)]
-    sets.reset(nodes)
-    assert table.names(sets.of(rule, nodes)) == ["n"]
+    sets = EligibleNodes(table, [node("n", provider_id=provider_id)])
+    sets.reset()
     assert bool(sets.blocking(rule)) is blocked
+    assert table.names(sets.of(rule)) == ["n"]
 
 
 def test_sets_follow_updates_and_return_whether_any_changed() -> None:
     table = NodeTable()
-    sets = EligibleNodes(table)
-    first = node("a")
-    sets.reset([first])
+    sets = EligibleNodes(table, [node("a")])
+    sets.reset()
     rule = NodeRule(requirements=(Requirement("pool", "NotIn", ("batch",)),))
-    assert table.names(sets.of(rule, [first])) == ["a"]
+    assert table.names(sets.of(rule)) == ["a"]
 
     assert not sets.update("a", node("a", labels={"unheeded": "x"}))
     assert sets.update("b", node("b"))
-    assert table.names(sets.of(rule, ())) == ["a", "b"]
+    assert table.names(sets.of(rule)) == ["a", "b"]
     assert sets.update("b", node("b", "False"))
-    assert table.names(sets.of(rule, ())) == ["a"]
+    assert table.names(sets.of(rule)) == ["a"]
     assert sets.update("a", node("a", labels={"pool": "batch"}))
-    assert sets.of(rule, ()) == 0
+    assert sets.of(rule) == 0
     assert sets.update("a", node("a", labels={"kubernetes.io/os": "windows"}))
     assert table.names(sets.windows) == ["a"]
     assert sets.update("a", None)
-    assert (sets.of(rule, ()), sets.windows, sets.ready) == (0, 0, 0)
+    assert (sets.of(rule), sets.windows, sets.ready) == (0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -205,40 +212,41 @@ def test_why_a_rule_selects_no_node(rule: NodeRule, why: str) -> None:
         node("n3", "False", taints=[{"key": AUTOSCALER_TAINT, "effect": "NoSchedule"}]),
         node("n4", "Unknown", deleting=True),
     ]
-    sets = EligibleNodes(NodeTable())
-    sets.reset(nodes)
-    assert sets.of(rule, nodes) == 0
-    assert sets.why_none(rule, nodes) == why
+    sets = EligibleNodes(NodeTable(), nodes)
+    sets.reset()
+    assert sets.of(rule) == 0
+    assert sets.why_none(rule) == why
 
 
 def test_why_a_rule_selects_no_node_follows_updates() -> None:
     """A node that is excluded for another reason moves no set, yet the sentence changes."""
-    sets, rule = EligibleNodes(NodeTable()), NodeRule(requirements=(Requirement("pool", "Exists"),))
-    sets.reset([node("n1")])
-    assert sets.why_none(rule, [node("n1")]) == "the selector pool excludes 1 node"
+    rule = NodeRule(requirements=(Requirement("pool", "Exists"),))
+    sets = EligibleNodes(NodeTable(), [node("n1")])
+    sets.reset()
+    assert sets.why_none(rule) == "the selector pool excludes 1 node"
     assert sets.update(
         "n1", node("n1", labels={"pool": "a"}, taints=[{"key": AUTOSCALER_TAINT, "effect": "NoSchedule"}])
     )
-    assert sets.why_none(rule, []) == "the taint ToBeDeletedByClusterAutoscaler excludes 1 node"
+    assert sets.why_none(rule) == "the taint ToBeDeletedByClusterAutoscaler excludes 1 node"
     assert sets.update("n1", None)
-    assert sets.why_none(rule, []) == ""
+    assert sets.why_none(rule) == ""
 
 
 def test_why_a_rule_does_not_select_some_nodes() -> None:
     """What excludes other nodes is not named."""
     rule = NodeRule(requirements=(Requirement("pool", "Exists"),))
     nodes = [node("n1"), node("n2", "False", labels={"pool": "a"}), node("n3", labels={"pool": "a"})]
-    sets = EligibleNodes(NodeTable())
-    sets.reset(nodes)
-    assert sets.why_none_of(rule, nodes, ["n2"]) == "the condition Ready excludes 1 node"
-    assert sets.why_none_of(rule, nodes, ["n1"]) == "the selector pool excludes 1 node"
-    assert sets.why_none_of(rule, nodes, ["n3"]) == ""
+    sets = EligibleNodes(NodeTable(), nodes)
+    sets.reset()
+    assert sets.why_none_of(rule, ["n2"]) == "the condition Ready excludes 1 node"
+    assert sets.why_none_of(rule, ["n1"]) == "the selector pool excludes 1 node"
+    assert sets.why_none_of(rule, ["n3"]) == ""
 
 
 def test_a_selector_of_any_length_is_clipped() -> None:
     rule = NodeRule(requirements=(Requirement("k" * 9999, "In", ("v" * 9999,)),))
-    sets = EligibleNodes(NodeTable())
-    assert len(sets.why_none(rule, [node("n1")])) < 400
+    sets = EligibleNodes(NodeTable(), [node("n1")])
+    assert len(sets.why_none(rule)) < 400
 
 
 EDGE = NodeRule(prefers=(Requirement("dedicated", "In", ("edge",)),), skip_deleting=True)
@@ -265,14 +273,28 @@ def test_preferred_labels(members: list[Node], expected: list[str]) -> None:
 
 def test_preferred_nodes_follow_each_change() -> None:
     table = NodeTable()
-    sets = EligibleNodes(table)
     members = {"a": node("a"), "b": node("b")}
-    sets.reset(members.values())
+    sets = EligibleNodes(table, members.values())
+    sets.reset()
     for labels, expected in (({"dedicated": "edge"}, ["b"]), ({}, ["a", "b"])):
         members["b"] = node("b", labels=labels)
         sets.update("b", members["b"])
-        assert table.names(sets.of(EDGE, members.values())) == expected
+        assert table.names(sets.of(EDGE)) == expected
         assert not sets.blocking(EDGE)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param(replace(EDGE, hosts=Hosts.ANY), id="by labels"),
+        pytest.param(NodeRule(readiness=Readiness.FAIL_OPEN, hosts=Hosts.ANY), id="by readiness"),
+    ],
+)
+def test_a_second_choice_of_nodes_with_endpoints_is_not_modelled(rule: NodeRule) -> None:
+    sets = EligibleNodes(NodeTable(), [node("a")])
+    sets.reset()
+    with pytest.raises(AssertionError):
+        sets.spare(rule)
 
 
 def named(number: int) -> NodeRule:
@@ -283,24 +305,24 @@ def named(number: int) -> NodeRule:
 @pytest.mark.no_cover
 def test_rules_of_consumers_that_are_gone_are_dropped_once_there_are_many() -> None:
     table, nodes = NodeTable(), {"a": node("a"), "b": node("b")}
-    sets = EligibleNodes(table)
-    sets.reset(nodes.values())
+    sets = EligibleNodes(table, nodes.values())
+    sets.reset()
     for number in range(3 * MOST_RULES):
         nodes["a"] = node("a", "True" if number % 2 else "False")
         assert sets.update("a", nodes["a"])
-        assert table.names(sets.of(named(number), nodes.values())) == (["a"] if number % 2 else [])
+        assert table.names(sets.of(named(number))) == (["a"] if number % 2 else [])
         assert len(sets._selected) <= MOST_RULES + 1
 
 
 def test_an_update_that_drops_all_rules_is_a_change() -> None:
     """The caller assesses again what depends on them. If all are in use, they are not dropped again and again."""
-    sets = EligibleNodes(NodeTable())
     nodes = [node("a")]
-    sets.reset(nodes)
+    sets = EligibleNodes(NodeTable(), nodes)
+    sets.reset()
 
     def use_all() -> None:
         for number in range(MOST_RULES + 1):
-            sets.of(named(number), nodes)
+            sets.of(named(number))
 
     use_all()
     assert sets.update("a", nodes[0])

@@ -195,7 +195,7 @@ class ConsumerJudge:
             state = state.doubted_where_forwarding(self._addresses.doubts(state.family, consumer.targets.external))
         unused = forwarding & self._picture.nodes.present & ~eligible
         uncovered = state.dropped(eligible)
-        spare = self._eligible.spare(rule, self._picture.store(NODE))
+        spare = self._eligible.spare(rule)
         passes: int | NotModelled = 0
         if uncovered or spare:
             passes = self._health.passing(states, consumer, state.family, eligible | spare)
@@ -287,11 +287,11 @@ class ConsumerJudge:
     def _why_not(self, rule: NodeRule, hosting: int) -> str:
         """What excludes these nodes with endpoints from the rule, as a clause; "" if nothing does."""
         names = self._picture.nodes.names(hosting & self._picture.nodes.present)
-        excluded = names and self._eligible.why_none_of(rule, self._picture.store(NODE), names)
+        excluded = names and self._eligible.why_none_of(rule, names)
         return f"of the nodes with endpoints, {excluded}" if excluded else ""
 
     def _why_no_node(self, rule: NodeRule) -> str:
-        return self._eligible.why_none(rule, self._picture.store(NODE))
+        return self._eligible.why_none(rule)
 
     def _in_another_release(self, rule: NodeRule, eligible: int) -> Otherwise | None:
         """The rule of an older release of the controller, if it excludes some of the eligible nodes."""
@@ -301,7 +301,7 @@ class ConsumerJudge:
         return Otherwise(by_presence, _LABELLED_FALSE)
 
     def _nodes_of(self, rule: NodeRule) -> int:
-        return self._eligible.of(rule, self._picture.store(NODE))
+        return self._eligible.of(rule)
 
 
 def _without_port(states: ServiceStates, consumer: Consumer, eligible: int) -> ConsumerVerdict:

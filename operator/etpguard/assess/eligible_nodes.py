@@ -22,6 +22,8 @@ MOST_RULES = 512
 EDGE_LABEL = "node-role.kubernetes.io/edge"
 """On the edge nodes of KubeEdge, which run no kube-proxy by default."""
 
+_NOT_BOTH = "a rule has a second choice or asks for endpoints, not both: what is spare depends on both"
+
 
 class EligibleNodes:
     """The node sets of all rules in use. A change of one node updates its bit in each set.
@@ -30,8 +32,10 @@ class EligibleNodes:
     move of the address makes another rule. Once there are many, all are dropped and found again.
     """
 
-    def __init__(self, table: NodeTable) -> None:
+    def __init__(self, table: NodeTable, nodes: Iterable[Node]) -> None:
+        """`nodes` are all nodes, read again for each new rule."""
         self._table = table
+        self._nodes = nodes
         self._most_rules = MOST_RULES
         self._ready = 0
         self._unknown = 0
@@ -87,25 +91,26 @@ class EligibleNodes:
             self._shown_zones = tuple(found)
         return self._shown_zones
 
-    def spare(self, rule: NodeRule, nodes: Iterable[Node]) -> int:
-        """The nodes that the rule selects when none of its eligible nodes is left. A rule that asks for endpoints
-        has none: no consumer combines the two."""
+    def spare(self, rule: NodeRule) -> int:
+        """The nodes that the rule selects when none of its eligible nodes is left."""
+        if not rule.prefers and rule.readiness is not Readiness.FAIL_OPEN:
+            return 0
+        assert rule.hosts is None, _NOT_BOTH
+        assert not rule.follows_endpoints, _NOT_BOTH
         if rule.prefers:
-            return self.of(replace(rule, prefers=()), nodes)
-        if rule.readiness is Readiness.FAIL_OPEN:
-            self.of(rule, nodes)
-            return self._selected[rule] & self._unknown
-        return 0
+            return self.of(replace(rule, prefers=()))
+        self.of(rule)
+        return self._selected[rule] & self._unknown
 
-    def reset(self, nodes: Iterable[Node]) -> None:
-        """Drop all rules, and start with these nodes."""
+    def reset(self) -> None:
+        """Drop all rules, and read all nodes."""
         self._zones.clear()
         self._zone_of.clear()
         self._shown_zones = None
         self._ready = self._unknown = self._windows = self._edge = self._renamed = 0
         self._labelled_false = self._leaving = 0
         self._drop_rules()
-        for node in nodes:
+        for node in self._nodes:
             self.update(node.metadata.name, node)
 
     def update(self, name: str, node: Node | None) -> bool:
@@ -179,21 +184,21 @@ class EligibleNodes:
         self._shown_zones = None
         return True
 
-    def of(self, rule: NodeRule, nodes: Iterable[Node]) -> int:
-        """The eligible nodes by `rule`; `nodes` are all nodes, read only when the rule is new."""
+    def of(self, rule: NodeRule) -> int:
+        """The eligible nodes by `rule`."""
         found = self._eligible.get(rule)
         if found is None:
-            found = self._eligible[rule] = self._find(rule, nodes)
+            found = self._eligible[rule] = self._find(rule)
         return found
 
-    def _find(self, rule: NodeRule, nodes: Iterable[Node]) -> int:
-        if (chosen := self._chosen(rule, nodes)) is not rule:
-            found = self.of(chosen, nodes)
+    def _find(self, rule: NodeRule) -> int:
+        if (chosen := self._chosen(rule)) is not rule:
+            found = self.of(chosen)
             self._unidentified[rule] = self._unidentified[chosen]
             return found
         if rule not in self._selected:
             self._selected[rule] = self._unidentified[rule] = 0
-            for node in nodes:
+            for node in self._nodes:
                 # A Service may have a rule for each of its external IPs, each with the name of one node.
                 if rule.names is None or node.metadata.name in rule.names:
                     self._place(rule, self._table.bit(node.metadata.name), node)
@@ -206,7 +211,7 @@ class EligibleNodes:
             case Readiness.FAIL_OPEN:
                 return selected & self._ready or selected & self._unknown
 
-    def _chosen(self, rule: NodeRule, nodes: Iterable[Node]) -> NodeRule:
+    def _chosen(self, rule: NodeRule) -> NodeRule:
         """The rule without a preference that selects the same nodes now; itself where it has no preference."""
         if rule.prefers:
             plain = replace(rule, prefers=())
@@ -216,32 +221,33 @@ class EligibleNodes:
             preferred = replace(plain, needs_external_ipv4=True)
         else:
             return rule
-        return preferred if self.of(preferred, nodes) else plain
+        return preferred if self.of(preferred) else plain
 
-    def why_none(self, rule: NodeRule, nodes: Iterable[Node]) -> str:
+    def why_none(self, rule: NodeRule) -> str:
         """What excludes the nodes from a rule that selects none, as a clause; "" if nothing does. A node counts
-        for the first part of the rule that excludes it. `nodes` are all nodes, read only when the rule is new."""
+        for the first part of the rule that excludes it."""
         why = self._why_none.get(rule)
         if why is None:
             if rule not in self._exclusions:
                 found = self._exclusions[rule] = {}
-                for node in nodes:
+                for node in self._nodes:
                     if cause := _cause(rule, node):
                         found[cause] = found.get(cause, 0) | self._table.bit(node.metadata.name)
             why = self._why_none[rule] = _causes(self._exclusions[rule], -1)
         return why
 
-    def why_none_of(self, rule: NodeRule, nodes: Iterable[Node], names: Iterable[str]) -> str:
+    def why_none_of(self, rule: NodeRule, names: Iterable[str]) -> str:
         """What excludes the nodes with these names from a rule, as a clause; "" if nothing does."""
-        chosen = self._chosen(rule, nodes)
-        self.why_none(chosen, nodes)  # it notes the causes
+        chosen = self._chosen(rule)
+        self.why_none(chosen)  # it notes the causes
         among = 0
         for name in names:
             among |= self._table.bit(name)
         return _causes(self._exclusions[chosen], among)
 
     def blocking(self, rule: NodeRule) -> int:
-        """Nodes whose providerID the consumer cannot register, eligible or not. Call `of` for the rule first."""
+        """Nodes whose providerID the consumer cannot register, eligible or not."""
+        self.of(rule)
         return self._unidentified[rule]
 
     def _place(self, rule: NodeRule, bit: int, node: Node | None) -> bool:

@@ -66,7 +66,7 @@ class Engine:
         self._view = view
         self._consumers = ConsumerIndex(families, view)
         self.families: Mapping[str, ConsumerFamily] = {family.name: family for family in families}
-        self._eligible = EligibleNodes(picture.nodes)
+        self._eligible = EligibleNodes(picture.nodes, picture.store(NODE))
         self._states = NodeStateCache(picture, self._options.data_planes, self._eligible)
         self._health = HealthPrediction(picture, self._eligible, self._states)
         self._judge = Judge(picture, self._options, self._eligible, self._states, self._health)
@@ -275,9 +275,8 @@ class Engine:
         self._states.reset()
 
     def _reset_nodes(self) -> None:
-        nodes = self._picture.store(NODE)
-        self._eligible.reset(nodes)
-        self._platforms.reset(nodes)
+        self._eligible.reset()
+        self._platforms.reset(self._picture.store(NODE))
 
     def _read_nodes(self, names: Iterable[str]) -> None:
         nodes = self._picture.store(NODE)

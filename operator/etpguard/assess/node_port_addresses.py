@@ -10,8 +10,7 @@ from etpguard.assess.node_rule import NodeRule, Readiness
 from etpguard.assess.node_states import Uncertain
 from etpguard.assess.outcome import Reason
 from etpguard.assess.state_cache import NodeStateCache
-from etpguard.cluster import Picture
-from etpguard.objects import NODE, IPFamily
+from etpguard.objects import IPFamily
 
 _ANY_NODE = NodeRule(taints=(), readiness=Readiness.IGNORED)
 _ONE_ADDRESS = Reason(
@@ -33,8 +32,7 @@ class NodePortAddresses:
     """Finds the nodes that do not serve node ports at all of their addresses, as they are at the time of each
     call."""
 
-    def __init__(self, picture: Picture, eligible: EligibleNodes, states: NodeStateCache) -> None:
-        self._picture = picture
+    def __init__(self, eligible: EligibleNodes, states: NodeStateCache) -> None:
         self._eligible = eligible
         self._states = states
 
@@ -44,10 +42,9 @@ class NodePortAddresses:
         found = []
         for ranges, nodes in self._states.rules.node_port_ranges[family]:
             if PRIMARY not in ranges:
-                found.append(Uncertain(nodes & self._of(replace(_ANY_NODE, outside=ranges)), _OUTSIDE))
+                found.append(Uncertain(nodes & self._eligible.of(replace(_ANY_NODE, outside=ranges)), _OUTSIDE))
             if external:
-                found.append(Uncertain(nodes & self._of(replace(_ANY_NODE, second_address=family)), _ONE_ADDRESS))
+                found.append(
+                    Uncertain(nodes & self._eligible.of(replace(_ANY_NODE, second_address=family)), _ONE_ADDRESS)
+                )
         return tuple(found)
-
-    def _of(self, rule: NodeRule) -> int:
-        return self._eligible.of(rule, self._picture.store(NODE))

@@ -41,7 +41,7 @@ from etpguard.assess.verdict_rules import (
     worst_of,
 )
 from etpguard.cluster import Picture
-from etpguard.objects import ENDPOINT_SLICE, GROUP, NODE, AnyKind, Key, Reach, Service
+from etpguard.objects import ENDPOINT_SLICE, GROUP, AnyKind, Key, Reach, Service
 
 PER_NODE_SELECTORS = frozenset({"statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"})
 
@@ -71,7 +71,7 @@ class Judge:
         self._eligible = eligible
         self._states = states
         self._unreadable = UnreadableNodes(picture)
-        self._addresses = NodePortAddresses(picture, eligible, states)
+        self._addresses = NodePortAddresses(eligible, states)
         self._consumers = ConsumerJudge(picture, eligible, self._unreadable, health, self._addresses)
 
     def reset(self) -> None:
@@ -132,7 +132,7 @@ class Judge:
         if PER_NODE_SELECTORS & (service.spec.selector or {}).keys():
             reason = Reason("AddressedPerNode", "its selector picks a single pod, so clients address its node")
             return Outcome.NotAffected, reason, 0, 0
-        eligible = self._eligible.of(ANY_CLIENT, self._picture.store(NODE))
+        eligible = self._eligible.of(ANY_CLIENT)
         if blind:
             return Outcome.Unknown, blind, eligible, 0
         judged = [self._of_any_client(service, state, eligible) for state in states.ports]
@@ -143,7 +143,7 @@ class Judge:
             return outcome, unknown, eligible, uncovered
         why = ""
         if outcome is Outcome.NoTargets:
-            why = self._eligible.why_none(ANY_CLIENT, self._picture.store(NODE))
+            why = self._eligible.why_none(ANY_CLIENT)
         return outcome, Reason("NoKnownConsumer", why), eligible, uncovered
 
     def _of_any_client(
@@ -180,7 +180,7 @@ class Judge:
         renamed = self._renamed(hosting)
         return Circumstances(
             ready=ready,
-            unproxied=ready & (self._eligible.edge | self._eligible.of(_VIRTUAL_NODES, self._picture.store(NODE))),
+            unproxied=ready & (self._eligible.edge | self._eligible.of(_VIRTUAL_NODES)),
             unreadable=self._unreadable.present,
             unreadable_reason=self._unreadable.first,
             blind=self._blind(key),

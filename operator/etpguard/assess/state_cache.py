@@ -153,4 +153,4 @@ class NodeStateCache:
         """The nodes with labels that meet the requirements."""
         self._selecting = True
         rule = NodeRule(requirements=requirements, taints=(), readiness=Readiness.IGNORED)
-        return self._eligible.of(rule, self._picture.store(NODE))
+        return self._eligible.of(rule)
