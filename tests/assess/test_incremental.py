@@ -16,7 +16,7 @@ from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.targets import NodeTargets, PodTargets, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.data_planes.interface import DataPlane, Detector, NodePlanes, PlaneGroup
-from etpguard.assess.node_rule import NodeRule, Readiness
+from etpguard.assess.node_rule import Hosts, NodeRule, Readiness
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.cluster import Change, Picture, Touched
@@ -85,7 +85,7 @@ RULES = (
     NodeRule(),
     NodeRule(readiness=Readiness.FAIL_OPEN),
     NodeRule(readiness=Readiness.IGNORED, provider_id="i-[0-9a-f]+"),
-    NodeRule(requirements=(Requirement("pool", "In", ("edge",)),), follows_endpoints=True),
+    NodeRule(requirements=(Requirement("pool", "In", ("edge",)),), hosts=Hosts.USABLE),
 )
 
 

@@ -136,7 +136,7 @@ PLAIN = st.sampled_from(
         NodeRule(),
         NodeRule(readiness=Readiness.IGNORED),
         NodeRule(requirements=(Requirement("pool", "In", ("x",)),)),
-        NodeRule(follows_endpoints=True),
+        NodeRule(hosts=Hosts.USABLE),
         NodeRule(hosts=Hosts.READY_OF_PORT),
         NodeRule(hosts=Hosts.NOT_TERMINATING),
     )

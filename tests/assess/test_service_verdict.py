@@ -144,7 +144,7 @@ STARTING = endpoint_slice([endpoint("n1"), endpoint("n2", ready=False)])
             id="unless covered: it is",
         ),
         pytest.param(
-            [consumer(nodes=NodeRule(follows_endpoints=True))],
+            [consumer(nodes=NodeRule(hosts=Hosts.USABLE))],
             ON_N1,
             "Covered Covered 0/1",
             id="follows endpoints",
@@ -500,10 +500,11 @@ def test_no_target_names_what_excludes_the_nodes() -> None:
 @pytest.mark.parametrize(
     "asks",
     [
-        pytest.param({"follows_endpoints": True}, id="that get traffic"),
+        pytest.param({"hosts": Hosts.USABLE}, id="that get traffic"),
         pytest.param({"hosts": Hosts.ANY}, id="of any condition"),
         pytest.param({"hosts": Hosts.NOT_TERMINATING}, id="that do not terminate"),
         pytest.param({"hosts": Hosts.READY_OF_PORT}, id="that are ready"),
+        pytest.param({"hosts": Hosts.READY}, id="that are ready, of any port"),
     ],
 )
 @pytest.mark.parametrize(
@@ -529,6 +530,16 @@ def test_no_target_names_what_excludes_the_nodes_with_endpoints(
     found, _ = assess(service(), ON_N1, *members, consumers=[made])
     assert found is not None
     assert found.reason == expected
+
+
+def test_no_target_does_not_name_a_node_with_an_endpoint_that_the_consumer_does_not_use() -> None:
+    """Without the label, the node would be no target either."""
+    rule = NodeRule(requirements=(Requirement("edge", "DoesNotExist"),), hosts=Hosts.READY)
+    ends = endpoint_slice([endpoint("n1", ready=False, serving=True, terminating=True)])
+    members = (node("n1", labels={"edge": "1"}), node("n2"))
+    found, _ = assess(service(), ends, *members, consumers=[consumer(nodes=rule)])
+    assert found is not None
+    assert found.reason == Reason("NoTargets", "the selector !edge excludes 1 node")
 
 
 def test_without_a_consumer_too() -> None:

@@ -204,9 +204,9 @@ def test_the_verdict(
 @pytest.mark.parametrize(
     ("rule", "otherwise", "says"),
     [
-        pytest.param(NodeRule(follows_endpoints=True), None, "it stops sending", id="nodes that announce"),
+        pytest.param(NodeRule(hosts=Hosts.USABLE), None, "it stops sending", id="nodes that announce"),
         pytest.param(NodeRule(hosts=Hosts.ANY), None, "it stops sending", id="nodes with any endpoint"),
-        pytest.param(ANY_CLIENT, NodeRule(follows_endpoints=True), "it may stop", id="perhaps"),
+        pytest.param(ANY_CLIENT, NodeRule(hosts=Hosts.USABLE), "it may stop", id="perhaps"),
     ],
 )
 def test_who_sends_to_the_nodes_of_endpoints_stops_without_a_check(
@@ -220,7 +220,7 @@ def test_who_sends_to_the_nodes_of_endpoints_stops_without_a_check(
 
 
 def test_a_health_check_bounds_the_time_of_who_follows_endpoints() -> None:
-    follows = consumer(HCNP, rule=NodeRule(follows_endpoints=True))
+    follows = consumer(HCNP, rule=NodeRule(hosts=Hosts.USABLE))
     assert hand_off(follows, GKE, window(14, 20), forwards_to_terminating=True).verdict is Seam.SEAMLESS
 
 
@@ -233,7 +233,7 @@ def test_a_health_check_bounds_the_time_of_who_follows_endpoints() -> None:
         pytest.param(OWN, ANY_CLIENT, UNKNOWN, Seam.LOSSY, (0, None), id="unknown settings"),
         pytest.param(NoHealthCheck(), ANY_CLIENT, GKE, Seam.LOSSY, (0, None), id="no health check"),
         pytest.param(
-            NoHealthCheck(), NodeRule(follows_endpoints=True), GKE, Seam.UNKNOWN, None, id="it follows endpoints"
+            NoHealthCheck(), NodeRule(hosts=Hosts.USABLE), GKE, Seam.UNKNOWN, None, id="it follows endpoints"
         ),
     ],
 )

@@ -136,16 +136,13 @@ class ConsumerJudge:
     def _eligible_by(self, rule: NodeRule, states: ServiceStates, consumer: Consumer) -> tuple[NodeRule, int]:
         """The nodes to which the consumer sends, and the rule that holds for them."""
         eligible = self._nodes_of(rule)
-        if rule.follows_endpoints:
-            eligible &= states.hosting_ready if rule.follows_ready else states.hosting
-            if rule.external_first:
-                with_address = replace(rule, needs_external=consumer.families)
-                if external := eligible & self._nodes_of(with_address):
-                    rule, eligible = with_address, external
-        if rule.hosts is Hosts.NOT_TERMINATING:
-            eligible &= states.placed
-        elif rule.hosts is Hosts.ANY:
-            eligible &= states.addressed
+        if rule.hosts is None or rule.hosts is Hosts.READY_OF_PORT:  # see `_verdict_of_family`
+            return rule, eligible
+        eligible &= states.hosting_by(rule.hosts)
+        if rule.external_first:
+            with_address = replace(rule, needs_external=consumer.families)
+            if external := eligible & self._nodes_of(with_address):
+                return with_address, external
         return rule, eligible
 
     def _of_node_targets(
@@ -318,6 +315,4 @@ def _without_port(states: ServiceStates, consumer: Consumer, eligible: int) -> C
 
 def _asked_for(rule: NodeRule, states: ServiceStates) -> int:
     """The nodes with endpoints that the rule asks for; none where it does not."""
-    if rule.hosts is not None:
-        return states.addressed if rule.hosts is Hosts.ANY else states.placed
-    return states.hosting if rule.follows_endpoints else 0
+    return states.hosting_by(rule.hosts) if rule.hosts else 0

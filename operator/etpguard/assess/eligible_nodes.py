@@ -96,7 +96,6 @@ class EligibleNodes:
         if not rule.prefers and rule.readiness is not Readiness.FAIL_OPEN:
             return 0
         assert rule.hosts is None, _NOT_BOTH
-        assert not rule.follows_endpoints, _NOT_BOTH
         if rule.prefers:
             return self.of(replace(rule, prefers=()))
         self.of(rule)

@@ -46,6 +46,8 @@ class Readiness(Enum):
 class Hosts(Enum):
     """Which endpoints of the Service make a node eligible."""
 
+    USABLE = "an endpoint of any port, in any family, that gets traffic: ready, or serving and terminating"
+    READY = "a ready endpoint of any port, in any family"
     READY_OF_PORT = "a ready endpoint of the very port, in the family"
     NOT_TERMINATING = "an endpoint of any port that is not terminating, ready or not"
     ANY = "an endpoint of any port, whatever its conditions"
@@ -115,19 +117,11 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
     eligible."""
     prefers: tuple[Requirement, ...] = ()
     """If a node that all other parts admit also has these labels, only such nodes are eligible."""
-    follows_endpoints: bool = False
-    """Whether, of these nodes, only those are used that host a usable endpoint of any port of the Service, in
-    any family. `EligibleNodes` leaves this part to its caller."""
     hosts: Hosts | None = None
     """Whether, of these nodes, only those are used that host such an endpoint. `EligibleNodes` leaves this part to
-    its caller, too."""
-
-    follows_ready: bool = False
-    """With `follows_endpoints`: whether nodes count only while they host a ready endpoint, so that terminating
-    endpoints do not keep them."""
-
+    its caller."""
     external_first: bool = False
-    """With `follows_endpoints`: whether, if one of these nodes has an address of the type ExternalIP in a family
+    """With `hosts`: whether, if one of these nodes has an address of the type ExternalIP in a family
     of the consumer, only such nodes are used."""
 
     @property

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from msgspec import Struct
 from msgspec.structs import replace
 
+from etpguard.assess.node_rule import Hosts
 from etpguard.assess.outcome import Reason
 from etpguard.objects import IPFamily, Service, ServicePort
 from etpguard.objects.addresses import family_of
@@ -221,6 +222,18 @@ class ServiceStates(Struct, frozen=True, dict=True):
     """Nodes whose healthCheckNodePort answers only on the path /healthz."""
     health_not_known: int = 0
     """Nodes where the answer of healthCheckNodePort is not known."""
+
+    def hosting_by(self, hosts: Hosts) -> int:
+        """The nodes that host such an endpoint. What is true of one port counts for any port."""
+        match hosts:
+            case Hosts.USABLE:
+                return self.hosting
+            case Hosts.READY | Hosts.READY_OF_PORT:
+                return self.hosting_ready
+            case Hosts.NOT_TERMINATING:
+                return self.placed
+            case Hosts.ANY:
+                return self.addressed
 
     @cached_property
     def _by_port(self) -> dict[tuple[str, IPFamily], PortState]:

@@ -15,7 +15,6 @@ from enum import Enum
 
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.targets import NodeTargets
-from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.probe import (
     AnswersEverywhere,
     HealthCheckNodePort,
@@ -102,15 +101,11 @@ def _follows(consumer: Consumer) -> str:
     targets = consumer.targets
     if not isinstance(targets, NodeTargets):
         return ""
-    if _only_hosts(targets.rule):
+    if targets.rule.hosts:
         return "it stops sending to the node when the endpoint goes; how soon is not known"
-    if targets.otherwise is not None and _only_hosts(targets.otherwise.rule):
+    if targets.otherwise is not None and targets.otherwise.rule.hosts:
         return "it may stop sending to the node when the endpoint goes; whether and how soon is not known"
     return ""
-
-
-def _only_hosts(rule: NodeRule) -> bool:
-    return rule.follows_endpoints or rule.hosts is not None
 
 
 def _never(pod: tuple[str, ...]) -> HandOff:

@@ -17,7 +17,7 @@ from etpguard.assess.consumers.targets import NodeTargets, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.evidence import Evidence
-from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, NodeRule
+from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, Hosts, NodeRule
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import CILIUM, SERVICELB_LABELLED, SERVICELB_LABELS, SERVICELB_POOLS
 from etpguard.cluster.picture import Referrer
@@ -144,7 +144,7 @@ def _with_pods(pods: Sequence[SvclbPod]) -> NodeTargets:
     """The targets by the svclb Pods of the Service. A node serves the Service while its Pod is Ready, and so has
     the host ports."""
     serving = frozenset(pod.node for pod in pods if pod.ready and pod.node)
-    rule = NodeRule(names=serving, taints=(), follows_endpoints=True, external_first=True)
+    rule = NodeRule(names=serving, taints=(), hosts=Hosts.USABLE, external_first=True)
     detail = (
         f"{_not_ready(pods)}. If one gets Ready there, nothing is lost. If none does, all is lost, and k3s "
         "removes the addresses from the status of the Service"
@@ -168,9 +168,7 @@ def _not_ready(pods: Sequence[SvclbPod]) -> str:
 def _without_pods(service: Service, view: View, program: str) -> NodeTargets:
     """The targets by the nodes that would run svclb Pods if their ports are free."""
     pool = _node_pool(service, view, program)
-    rule = NodeRule(
-        taints=(), tolerated=_TOLERATED, requirements=pool, follows_endpoints=True, external_first=True
-    )
+    rule = NodeRule(taints=(), tolerated=_TOLERATED, requirements=pool, hosts=Hosts.USABLE, external_first=True)
     return NodeTargets(rule, UNCHECKED)
 
 

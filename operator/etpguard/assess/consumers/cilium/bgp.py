@@ -16,7 +16,7 @@ from etpguard.assess.consumers.load_balancers import (
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.data_planes.interface import DataPlane
-from etpguard.assess.node_rule import NodeRule, Readiness
+from etpguard.assess.node_rule import Hosts, NodeRule, Readiness
 from etpguard.assess.outcome import Reason
 from etpguard.objects import IPFamily, Key, Requirement, Service
 from etpguard.objects.cilium import (
@@ -28,7 +28,7 @@ from etpguard.objects.cilium import (
     CiliumBGPPeerConfig,
 )
 
-BGP_NODES = NodeRule(taints=(), readiness=Readiness.IGNORED, follows_endpoints=True, follows_ready=True)
+BGP_NODES = NodeRule(taints=(), readiness=Readiness.IGNORED, hosts=Hosts.READY)
 """A node advertises the address while it has a ready endpoint of any port: cilium v1.20.2
 pkg/bgp/manager/reconciler/service.go, cilium/cilium #25477."""
 _SWITCH = "enable-bgp-control-plane"

@@ -13,7 +13,7 @@ from etpguard.assess.consumers.load_balancers import (
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.data_planes.interface import DataPlane
-from etpguard.assess.node_rule import NodeRule, Readiness
+from etpguard.assess.node_rule import Hosts, NodeRule, Readiness
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
 from etpguard.objects.cilium import (
@@ -83,7 +83,7 @@ def targets_by_l2(service: Service, view: View, *, external: bool = False) -> tu
         reason = Reason("LeaderNotKnown", f"{where}, {_NOT_LONG}")
         release = release_of_nodes(view)
         moves_on = release is None or release >= ENDPOINTS_LEAD
-        held = replace(rule, names=frozenset(holders), follows_endpoints=moves_on)
+        held = replace(rule, names=frozenset(holders), hosts=Hosts.USABLE if moves_on else None)
         present = NodeTargets(held, UNCHECKED, keeps_targets=reason)
         return PossibleNodes(rule, reason, sends_to_one=True, present=present), f"{source}; {where}"
     if why := view.unseen(CILIUM_L2_LEASE):
@@ -115,7 +115,7 @@ def _by_policies(service: Service, view: View, *, external: bool) -> tuple[Possi
     release, rule = release_of_nodes(view), rules.pop()
     leader = LEADER if release is None else _BEFORE
     if release is not None and release >= ENDPOINTS_LEAD:
-        leader, rule = _ONLY_ENDPOINTS, replace(rule, follows_endpoints=True)
+        leader, rule = _ONLY_ENDPOINTS, replace(rule, hosts=Hosts.USABLE)
     reason = Reason("LeaderNotKnown", f"{leader}. The holder of the Lease {lease} is the leader")
     targets = PossibleNodes(rule, reason, sends_to_one=True)
     return targets, f"; by CiliumL2AnnouncementPolicy {names[:500]}"

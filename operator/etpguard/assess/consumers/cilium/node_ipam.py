@@ -8,7 +8,7 @@ from etpguard.assess.consumers.load_balancers import (
     UNCHECKED,
 )
 from etpguard.assess.consumers.targets import NodeTargets, Targets, UnknownOutcome
-from etpguard.assess.node_rule import AUTOSCALER_TAINT, EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
+from etpguard.assess.node_rule import AUTOSCALER_TAINT, EXCLUDE_LABEL, Hosts, NodeRule, Readiness, TaintRule
 from etpguard.assess.node_selection import label_selector
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Requirement, Service
@@ -20,8 +20,7 @@ NODE_IPAM_NODES = NodeRule(
     taints=(TaintRule(AUTOSCALER_TAINT),),
     readiness=Readiness.IGNORED,
     skip_deleting=True,
-    follows_endpoints=True,
-    follows_ready=True,
+    hosts=Hosts.READY,
     external_first=True,
 )
 """cilium 94b67c8 operator/pkg/nodeipam/nodesvclb.go getRelevantNodes: the nodes that have a ready endpoint of the

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from etpguard.assess.node_rule import EXCLUDE_LABEL, NodeRule, Readiness
+from etpguard.assess.node_rule import EXCLUDE_LABEL, Hosts, NodeRule, Readiness
 from etpguard.objects import Requirement
 
 INSTANCE_GROUP_NODES = NodeRule(
@@ -23,8 +23,7 @@ SUBSET_NODES = replace(
         Requirement("operation.gke.io/type", "NotIn", ("drain",)),
     ),
     readiness=Readiness.IGNORED,
-    follows_endpoints=True,
-    follows_ready=True,
+    hosts=Hosts.READY,
 )
 """The nodes of endpoints that do not terminate (pkg/neg/types/types.go:381), as CandidateAndUnreadyNodesFilter
 passes them: nodes that are not Ready are in, those that GKE drains for an upgrade are out. An endpoint that is not

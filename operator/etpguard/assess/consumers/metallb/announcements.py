@@ -22,7 +22,7 @@ from etpguard.assess.consumers.other_announcers import also_by_cilium, others
 from etpguard.assess.consumers.strict_arp import answered_everywhere
 from etpguard.assess.consumers.targets import NodeTargets, Otherwise, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
-from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, EXCLUDE_LABEL, NodeRule, Readiness
+from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, EXCLUDE_LABEL, Hosts, NodeRule, Readiness
 from etpguard.assess.outcome import Reason
 from etpguard.assess.platforms import TAINTED
 from etpguard.objects import Key, Kind, Requirement, Service
@@ -41,7 +41,7 @@ NODES = NodeRule(
     tolerated=CONTROL_PLANE_TAINTS,
     needs_network=True,
     readiness=Readiness.IGNORED,
-    follows_endpoints=True,
+    hosts=Hosts.USABLE,
 )
 """speaker/layer2_controller.go nodesWithEndpoint and speakersForPool, speaker/bgp_controller.go ShouldAnnounce:
 nodes with a ready or serving endpoint, whatever its port or family, with a network, and without the exclude
@@ -122,7 +122,7 @@ def _as_reported(
     if view.referring(SERVICE_L2_STATUS, service.key) and (twice := also_by_cilium(service, view, nodes)):
         return Announcement(twice)
     rule = _named(nodes)
-    hosting = Otherwise(replace(rule, follows_endpoints=True), _OUTDATED, none_is_unknown=True)
+    hosting = Otherwise(replace(rule, hosts=Hosts.USABLE), _OUTDATED, none_is_unknown=True)
     return Announcement(NodeTargets(rule, UNCHECKED, otherwise=hosting), observed=True)
 
 

@@ -14,11 +14,11 @@ from etpguard.assess.consumers.strict_arp import strict_arp
 from etpguard.assess.consumers.targets import NodeTargets, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
-from etpguard.assess.node_rule import NodeRule, Readiness
+from etpguard.assess.node_rule import Hosts, NodeRule, Readiness
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import Node, Service
 
-HOSTING = NodeRule(taints=(), readiness=Readiness.IGNORED, follows_endpoints=True)
+HOSTING = NodeRule(taints=(), readiness=Readiness.IGNORED, hosts=Hosts.USABLE)
 """The nodes with an endpoint. No taint, label or condition excludes one."""
 
 

@@ -23,13 +23,13 @@ from etpguard.assess.consumers.recognition import Recognition, first_mark
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
-from etpguard.assess.node_rule import EXCLUDE_LABEL
+from etpguard.assess.node_rule import EXCLUDE_LABEL, Hosts
 from etpguard.assess.outcome import Reason
 from etpguard.objects import IPFamily, Key, Requirement, Service
 from etpguard.objects.calico import BGP_CONFIGURATION, BGPConfigurationSpec, ServiceBlock
 from etpguard.objects.metallb import BGP_ADVERTISEMENT, L2_ADVERTISEMENT
 
-NODES = replace(HOSTING, requirements=(Requirement(EXCLUDE_LABEL, "NotIn", ("true",)),), follows_ready=True)
+NODES = replace(HOSTING, requirements=(Requirement(EXCLUDE_LABEL, "NotIn", ("true",)),), hosts=Hosts.READY)
 """confd/pkg/backends/calico/client.go:434: the exclude label counts only with the value "true". routes.go
 advertiseThisService reads the addresses of v1 Endpoints, which have no terminating endpoint."""
 

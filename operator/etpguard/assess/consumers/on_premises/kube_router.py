@@ -53,7 +53,7 @@ _NO_ROUTER = Reason(
 )
 _OFF = Reason("NotAdvertised", f"by the annotation {SKIP} or {ADVERTISE}, no node advertises the address")
 
-NODES = replace(HOSTING, follows_endpoints=False, hosts=Hosts.ANY)
+NODES = replace(HOSTING, hosts=Hosts.ANY)
 """nodeHasEndpointsForService: the nodes with an endpoint in any condition."""
 
 

@@ -18,6 +18,7 @@ from etpguard.assess.consumers.strict_arp import answered_everywhere
 from etpguard.assess.consumers.targets import NodeTargets, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import Hosts
 from etpguard.assess.outcome import Reason
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import SERVICE, Key, Kind, Service
@@ -27,7 +28,7 @@ MARK, SERVED = "lb.kubesphere.io/v1alpha1", "openelb"
 """pkg/speaker/lb_controller.go IsOpenELBService: this annotation, with this value alone."""
 LAYER2_NODE = "layer2.openelb.kubesphere.io/v1alpha1"
 
-NODES = replace(HOSTING, follows_ready=True)
+NODES = replace(HOSTING, hosts=Hosts.READY)
 """pkg/speaker/manager.go getServiceNodes: the addresses of v1 Endpoints, which have no terminating endpoint."""
 
 _KEPT = Reason(
