@@ -189,7 +189,7 @@ def test_a_service_with_very_many_consumers_is_assessed_in_small_steps() -> None
     family = Counted(20 * CONSUMERS_A_TURN)
     watched = Watched(service(), ON_N1, *NODES, family=family)
     watched.engine.invalidate(Touched(services={WEB}))
-    pauses = sum(1 for _ in watched.engine.reassessment(WEB))
+    pauses = sum(1 for _ in watched.engine.reassess_steps(WEB))
     assert pauses == 40, "while they are found, and while they are judged"
 
 

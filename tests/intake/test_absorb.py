@@ -403,9 +403,9 @@ def test_a_large_picture_leaves_the_loop_its_turn() -> None:
 def test_a_service_whose_assessment_raises_is_unknown_and_the_others_go_on(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = Engine.assessment
+    real = Engine.assess_steps
 
-    def assessment(engine: Engine, key: Key) -> Generator[None, None, Assessment | None]:
+    def assess_steps(engine: Engine, key: Key) -> Generator[None, None, Assessment | None]:
         if key == WEB:
             raise ZeroDivisionError("of this Service")
         return (yield from real(engine, key))
@@ -413,7 +413,7 @@ def test_a_service_whose_assessment_raises_is_unknown_and_the_others_go_on(
     async def scene(rig: Rig) -> None:
         await the_case(rig)
         await rig.listed(SERVICE, 11, service("web", 3), service("other", 4))
-        monkeypatch.setattr(Engine, "assessment", assessment)
+        monkeypatch.setattr(Engine, "assess_steps", assess_steps)
         await rig.begin()
         failed = rig.engine.assessments[WEB]
         assert (failed.outcome, failed.reason.code) == (Outcome.Unknown, "AssessmentFailed")

@@ -56,7 +56,7 @@ class FreshEngine:
         self._world = world
         self._picture = picture
 
-    def assessment(self, key: Key) -> Generator[None, None, Assessment | None]:
+    def assess_steps(self, key: Key) -> Generator[None, None, Assessment | None]:
         yield
         return self._world.assess(self._picture, key, self._world.outcomes)
 

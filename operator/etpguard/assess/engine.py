@@ -146,7 +146,7 @@ class Engine:
             and key not in self.failures
         )
 
-    def reassessment(self, key: Key) -> Generator[None, None, dict[Key, Assessment | None]]:
+    def reassess_steps(self, key: Key) -> Generator[None, None, dict[Key, Assessment | None]]:
         """`reassess` for one Service, with a yield after some of its consumers: one Service may have thousands,
         and the caller can let others run meanwhile."""
         if self._never_local(key):
@@ -173,7 +173,7 @@ class Engine:
 
     def _assess_safely(self, key: Key) -> Generator[None, None, Assessment | None]:
         try:
-            fresh = yield from self.assessment(key)
+            fresh = yield from self.assess_steps(key)
         except Exception as error:
             self.failures[key] = error
             service = self._picture.get(SERVICE, key)
@@ -187,9 +187,9 @@ class Engine:
     def assess(self, key: Key) -> Assessment | None:
         """The assessment of one Service; None unless its policy is Local, or was until etpguard changed it,
         and kube-proxy serves it externally."""
-        return in_full(self.assessment(key))
+        return in_full(self.assess_steps(key))
 
-    def assessment(self, key: Key) -> Generator[None, None, Assessment | None]:
+    def assess_steps(self, key: Key) -> Generator[None, None, Assessment | None]:
         """`assess`, with a yield after some of the consumers."""
         if self._epoch != self._picture.nodes.epoch:
             self._reset()

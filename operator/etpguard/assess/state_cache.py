@@ -15,6 +15,7 @@ from etpguard.assess.data_planes.signs_of_nodes import SignsOfNodes
 from etpguard.assess.eligible_nodes import EligibleNodes
 from etpguard.assess.node_rule import NodeRule, Readiness
 from etpguard.assess.node_states import PortState, ServiceStates
+from etpguard.assess.turns import Steps
 from etpguard.assess.variants import Variant, variants_of
 from etpguard.cluster import Picture
 from etpguard.objects import NODE, Key, Node, Requirement, Service
@@ -80,16 +81,16 @@ class NodeStateCache:
     def under(self, variant: Variant, steps: Generator[None, None, T]) -> Generator[None, None, T]:
         """Run `steps`, each of them under the rules of `variant`. Between two steps, others read states under the
         first variant."""
-        while True:
-            self._variant = variant
-            try:
-                next(steps)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            finally:
+        work = Steps(steps)
+        self._variant = variant
+        try:
+            for _ in work:
                 self._variant = self._variants[0]
-            yield
+                yield
+                self._variant = variant
+        finally:
+            self._variant = self._variants[0]
+        return work.result
 
     def use_detector(self, detector: Detector) -> None:
         """Find the data planes with another detector, from the next `reset` on."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from etpguard.assess import Assessment, Engine
+from etpguard.assess.turns import Steps
 from etpguard.cluster import Picture
 from etpguard.intake.corrections import Corrections
 from etpguard.intake.inbox import (
@@ -154,16 +155,12 @@ class Absorber:
         keys = list(self._engine.invalidate(touched))
         begun = float("-inf") if touched.everything else time.monotonic()
         for key in keys:
-            steps = self._engine.reassessment(key)
-            while True:
-                try:
-                    next(steps)
-                except StopIteration as done:
-                    changed |= done.value
-                    break
+            steps = Steps(self._engine.reassess_steps(key))
+            for _ in steps:
                 if not new_epoch and time.monotonic() - begun > SLICE_SECONDS:
                     await asyncio.sleep(0)
                     begun = time.monotonic()
+            changed |= steps.result
             if error := self._engine.failures.get(key):
                 self._failures.note("assessment", str(key), error, service_fields(key, outcome="Unknown"))
             if not new_epoch and time.monotonic() - begun > SLICE_SECONDS:

@@ -146,7 +146,7 @@ class ServiceReader:
         if NETWORK_POLICY in self._picture.kinds and self._served(NETWORK_POLICY):
             policies = await self._list(NETWORK_POLICY, key.namespace)
         twin = await self._twin(key, read)
-        assessment = await Turns(_LONGEST_TURN, time.monotonic).run(self._engine(twin).assessment(key))
+        assessment = await Turns(_LONGEST_TURN, time.monotonic).run(self._engine(twin).assess_steps(key))
         return Reassessed(now, assessment, twin.nodes, tuple(policies))
 
     async def _twin(self, key: Key, read: dict[AnyKind, list[Record]]) -> Picture:

@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
+from etpguard.assess.turns import Steps
+
 T = TypeVar("T")
 
 
@@ -29,13 +31,10 @@ class Turns:
 
     async def run(self, steps: Generator[None, None, T]) -> T:
         """The result of work that yields after each piece."""
-        while True:
-            try:
-                next(steps)
-            except StopIteration as done:
-                result: T = done.value
-                return result
+        work = Steps(steps)
+        for _ in work:
             await self.pause()
+        return work.result
 
     def total(self) -> float:
         """Seconds of work, the present turn included."""
