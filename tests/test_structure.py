@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from etpguard.outcomes import Outcome
+
 pytestmark = [pytest.mark.no_cover, pytest.mark.one_python]
 
 ROOT = Path(__file__).parents[1]
@@ -72,3 +74,70 @@ def test_private_names_are_found(text: str, found: list[str]) -> None:
 def test_no_module_uses_a_private_name_of_another_one() -> None:
     used = {name_of(path): list(private_names(ast.parse(path.read_text()))) for path in MODULES}
     assert {module: names for module, names in used.items() if names} == {}
+
+
+def _is_code(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and node.attr == "code"
+
+
+def _texts(node: ast.AST, named: dict[str, ast.expr]) -> Iterator[str]:
+    """The texts in a literal, in the keys of a dictionary, or in the collection that a name stands for."""
+    if isinstance(node, ast.Name):
+        node = named.get(node.id, node)
+    for part in filter(None, node.keys) if isinstance(node, ast.Dict) else [node]:
+        found = (each.value for each in ast.walk(part) if isinstance(each, ast.Constant))
+        yield from (value for value in found if isinstance(value, str))
+
+
+def codes_read(tree: ast.Module) -> Iterator[str]:
+    """The codes of reasons on which a module decides: by a comparison, `match`, or the keys of a dictionary."""
+    named = {
+        target.id: node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Compare(left=left, comparators=others) if _is_code(left):
+                yield from (text for other in others for text in _texts(other, named))
+            case ast.Match(subject=subject, cases=cases) if _is_code(subject):
+                yield from (text for case in cases for text in _texts(case.pattern, named))
+            case ast.Call(func=ast.Attribute(value=table, attr="get"), args=[key, *_]) if _is_code(key):
+                yield from _texts(table, named)
+
+
+def codes_made(tree: ast.Module) -> Iterator[str]:
+    """Texts that may become codes: the first argument of a call, and a constant with a name."""
+    for node in ast.walk(tree):
+        match node:
+            case (
+                ast.Call(args=[ast.Constant(value=str(text)), *_])
+                | ast.Assign(value=ast.Constant(value=str(text)))
+            ):
+                yield text
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('x = v.reason.code == "A"', ["A"]),
+        ('x = v.reason.code in ("A", "B")', ["A", "B"]),
+        ('_SOME = frozenset({"A"})\nx = v.reason.code in _SOME', ["A"]),
+        ('_SOME = {"A": f("b")}\nx = _SOME.get(v.reason.code)', ["A"]),
+        ('match v.code:\n    case "A" | "B" if x:\n        pass', ["A", "B"]),
+        ('Reason("A", "b")', []),
+    ],
+)
+def test_codes_that_are_read_are_found(text: str, found: list[str]) -> None:
+    assert list(codes_read(ast.parse(text))) == found
+
+
+def test_each_code_of_a_reason_that_is_read_is_made_somewhere() -> None:
+    """A code that is renamed where it is made would otherwise silently change what follows from it."""
+    trees = [ast.parse(path.read_text()) for path in MODULES]
+    made = {code for tree in trees for code in codes_made(tree)} | {outcome.name for outcome in Outcome}
+    read = {code for tree in trees for code in codes_read(tree)}
+    assert len(read) > 20
+    assert read - made == set()
