@@ -14,7 +14,7 @@ from etpguard.intake.early_lists import EarlyLists
 from etpguard.intake.freshness import Access
 from etpguard.kube.errors import Overloaded
 from etpguard.kube.on_request import OnRequest
-from etpguard.objects import INGRESS, NODE, AnyKind, Held, Page
+from etpguard.objects import ENDPOINT_SLICE, INGRESS, NODE, AnyKind, Held, Page
 from tests.intake.fakes import node, page
 from tests.intake.rig import EMPTY, ONE, Rig, until
 
@@ -132,11 +132,13 @@ def test_other_kinds_do_not_wait_for_lists_that_have_begun() -> None:
 def test_the_first_list_of_a_kind_that_is_not_served_is_left_out(
     served: frozenset[str] | None, lists: int, access: Access
 ) -> None:
+    """A required kind is listed whatever discovery shows: an API server that starts does not show all at once."""
+
     async def scene() -> None:
-        rig = Rig([ONE], [EMPTY], served=lambda: served)
+        rig = Rig([ONE], [EMPTY], served=lambda: served, others={ENDPOINT_SLICE: [EMPTY]})
         consuming = asyncio.create_task(rig.consume())
         await rig.resync.first()
-        assert rig.lists(NODE) == 1
+        assert rig.lists(NODE) == rig.lists(ENDPOINT_SLICE) == 1
         assert rig.lists(INGRESS) == lists
         assert rig.freshness.kinds[INGRESS].access is access
         consuming.cancel()
