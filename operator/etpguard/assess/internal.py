@@ -8,13 +8,15 @@ eligible, whatever its labels and taints.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from etpguard.assess.node_states import PortState
+from etpguard.assess.node_states import OTHER_FAMILY, PortState
 from etpguard.assess.outcome import Outcome, Reason
-from etpguard.objects import Key, Requirement, Service
+from etpguard.objects import IPFamily, Key, Requirement, Service
 
 VIRTUAL = (Requirement("type", "In", ("virtual-kubelet",)),)
 """The labels of nodes that virtual-kubelet provides."""
@@ -73,7 +75,8 @@ class InternalAssessment(Struct, frozen=True):
 class Circumstances(Struct, frozen=True):
     """What is common to the Services of one picture. `unproxied`: Ready nodes of which it is not known whether
     anything serves cluster IPs there. `unreadable`: Nodes that cannot be read and may be Ready, and the reason for
-    Unknown where one of them may be uncovered. `blind`: why no endpoint of the Service is known."""
+    Unknown where one of them may be uncovered. `blind`: why no endpoint of the Service is known. `lacking`: by
+    family, the nodes that have addresses, and none in it."""
 
     ready: int
     unproxied: int = 0
@@ -81,6 +84,7 @@ class Circumstances(Struct, frozen=True):
     unreadable_reason: Reason | None = None
     blind: Reason | None = None
     epoch: int = 0
+    lacking: Mapping[IPFamily, int] = MappingProxyType({})
     assumptions: tuple[str, ...] = ()
 
 
@@ -91,7 +95,7 @@ def assess_internal(
     data plane serves them."""
     if not states:
         return None
-    ports = tuple(_port(state, circumstances) for state in states)
+    ports = tuple(_port(state, each) for state, each in zip(states, _by_port(states, circumstances), strict=True))
     worst = max(ports, key=lambda port: (port.outcome, port.uncovered.bit_count()))
     uncovered = unknown = 0
     for port in ports:
@@ -110,6 +114,21 @@ def assess_internal(
         epoch=circumstances.epoch,
         assumptions=circumstances.assumptions,
     )
+
+
+def _by_port(states: Sequence[PortState], circumstances: Circumstances) -> Iterable[Circumstances]:
+    """For each port without the nodes that have no address of its family, as their endpoints show, which have none
+    in it either: no client there has one."""
+    if not any(circumstances.lacking.values()):
+        return [circumstances] * len(states)
+    forwarding = {(state.port, state.protocol, state.family): state.forwarding for state in states}
+
+    def of(state: PortState) -> Circumstances:
+        other = forwarding.get((state.port, state.protocol, OTHER_FAMILY[state.family]), 0)
+        without = circumstances.lacking[state.family] & other
+        return replace(circumstances, ready=circumstances.ready & ~without) if without else circumstances
+
+    return map(of, states)
 
 
 def _port(state: PortState, circumstances: Circumstances) -> InternalPort:

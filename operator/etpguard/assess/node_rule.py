@@ -85,6 +85,8 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
     """Families: a node without an address of the type ExternalIP in one of them is left out. None for any node."""
     second_address: IPFamily | None = None
     """A family: a node without an InternalIP and another address as ExternalIP in it is left out."""
+    lacks: IPFamily | None = None
+    """A family: a node is left out if it has an address in it, or no address at all."""
     outside: tuple[str, ...] = ()
     """Ranges of one family: a node is left out if it has no address in this family, or one in the ranges. Its
     InternalIPs count, or else its ExternalIPs. None for any node."""
@@ -155,6 +157,8 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
             return "the lack of an external address"
         if self.second_address is not None and self.second_address not in node.second_families:
             return "the lack of a second address"
+        if self.lacks is not None and not node.lacks(self.lacks):
+            return "an address of the family"
         if self.outside and not node.is_outside(self.outside):
             return "an address that kube-proxy serves"
         if self.internal_beyond and node.internal_families.issubset(self.internal_beyond):

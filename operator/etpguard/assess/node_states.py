@@ -24,6 +24,7 @@ from etpguard.objects.addresses import family_of
 PROXY_NAME = "service.kubernetes.io/service-proxy-name"
 HEADLESS = "service.kubernetes.io/headless"
 _FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
+OTHER_FAMILY: dict[IPFamily, IPFamily] = {"IPv4": "IPv6", "IPv6": "IPv4"}
 
 
 class Client(Enum):

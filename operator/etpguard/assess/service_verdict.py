@@ -22,7 +22,7 @@ from etpguard.assess.health_prediction import HealthPrediction
 from etpguard.assess.internal import VIRTUAL, Circumstances
 from etpguard.assess.node_port_addresses import NodePortAddresses
 from etpguard.assess.node_rule import ANY_CLIENT, NodeRule, Readiness
-from etpguard.assess.node_states import PortState, ServiceStates
+from etpguard.assess.node_states import OTHER_FAMILY, PortState, ServiceStates
 from etpguard.assess.outcome import (
     Outcome,
     Reason,
@@ -41,11 +41,14 @@ from etpguard.assess.verdict_rules import (
     worst_of,
 )
 from etpguard.cluster import Picture
-from etpguard.objects import ENDPOINT_SLICE, GROUP, AnyKind, Key, Reach, Service
+from etpguard.objects import ENDPOINT_SLICE, GROUP, AnyKind, IPFamily, Key, Reach, Service
 
 PER_NODE_SELECTORS = frozenset({"statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"})
 
 _HARMLESS = (Outcome.Covered, Outcome.TargetsUnhealthy)
+_LACKING: dict[IPFamily, NodeRule] = {
+    family: NodeRule(lacks=family, taints=(), readiness=Readiness.IGNORED) for family in OTHER_FAMILY
+}
 _VIRTUAL_NODES = NodeRule(requirements=VIRTUAL, taints=(), readiness=Readiness.IGNORED)
 _NO_NODE_PORT = Reason(
     "NoNodePort",
@@ -118,7 +121,7 @@ class Judge:
             uncovered=uncovered,
             epoch=self._picture.nodes.epoch,
             assumptions=self._assumptions(states, known) if outcome is not Outcome.NotAffected else (),
-            coverage=() if known else self._coverage(states.ports, eligible),
+            coverage=() if known else self._coverage(states, eligible),
         )
 
     def _unclaimed(
@@ -135,7 +138,10 @@ class Judge:
         eligible = self._eligible.of(ANY_CLIENT)
         if blind:
             return Outcome.Unknown, blind, eligible, 0
-        judged = [self._of_any_client(service, state, eligible) for state in states.ports]
+        judged = [
+            self._of_any_client(service, state, eligible & ~self._unaddressed(states, state))
+            for state in states.ports
+        ]
         outcome, unknown, uncovered = max(judged, key=lambda port: (port[0], port[2].bit_count()))
         if uncovered and (missing := missing_ingresses(service, self._picture)):
             return Outcome.Unknown, missing, eligible, uncovered
@@ -160,11 +166,24 @@ class Judge:
             unknown = node_port_limits(service, eligible & self._eligible.edge)
         return (Outcome.Unknown if unknown else verdict.outcome), unknown, 0
 
-    def _coverage(self, ports: Sequence[PortState], eligible: int) -> tuple[Coverage, ...]:
+    def _unaddressed(self, states: ServiceStates, state: PortState) -> int:
+        """Nodes without an address of the family, as their endpoints show, which have none in it either."""
+        lacking = self._lacking(state.family)
+        other = states.of(state.port, OTHER_FAMILY[state.family]) if lacking else None
+        return lacking & other.forwarding if other else 0
+
+    def _lacking(self, family: IPFamily) -> int:
+        """The nodes that have addresses, and none of the family."""
+        return self._eligible.of(_LACKING[family])
+
+    def _coverage(self, states: ServiceStates, eligible: int) -> tuple[Coverage, ...]:
         """For clients that may address any eligible node; none where the state of a port is not known there."""
-        if any(state.doubt(eligible) for state in ports):
+        if any(state.doubt(eligible) for state in states.ports):
             return ()
-        return tuple(Coverage(state, eligible, -1, self._eligible.zones) for state in ports)
+        zones = self._eligible.zones
+        return tuple(
+            Coverage(state, eligible & ~self._unaddressed(states, state), -1, zones) for state in states.ports
+        )
 
     def _where_node_ports_are_limited(self, service: Service, verdict: ConsumerVerdict) -> ConsumerVerdict:
         if verdict.outcome not in _HARMLESS:
@@ -185,6 +204,7 @@ class Judge:
             unreadable_reason=self._unreadable.first,
             blind=self._blind(key),
             epoch=nodes.epoch,
+            lacking={family: self._lacking(family) for family in OTHER_FAMILY},
             assumptions=(self._hostname_override(renamed),) if renamed else (),
         )
 

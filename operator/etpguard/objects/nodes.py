@@ -209,6 +209,11 @@ class Node(LabelledRecord, frozen=True):
         others = frozenset(map(_family, set(self._addresses("ExternalIP")) - set(internal)))
         return others & self.internal_families
 
+    def lacks(self, family: IPFamily) -> bool:
+        """Whether it has addresses, and none of this family."""
+        found = self.internal_families | self.external_families
+        return bool(found) and family not in found
+
     def is_second_address(self, address: str) -> bool:
         """Whether this is an ExternalIP and no InternalIP, and it has an InternalIP of the same family."""
         internal = self._addresses("InternalIP")

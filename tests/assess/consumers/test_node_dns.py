@@ -147,6 +147,35 @@ def test_any_client_needs_an_address_that_is_served(ranges: str, expected: str) 
     assert (made.assessment.outcome.name == "Covered") is (expected == "Unknown" or "primary" in ranges)
 
 
+BOTH: Json = {"ipFamilies": ["IPv4", "IPv6"], "type": "NodePort", "internalTrafficPolicy": "Local"}
+
+
+@pytest.mark.parametrize(
+    ("c", "over_ipv6", "expected"),
+    [
+        pytest.param(["10.0.0.3"], "ab", "Covered", id="a node without IPv6"),
+        pytest.param(["10.0.0.3", "2001:db8::3"], "ab", "Uncovered", id="a node with IPv6"),
+        pytest.param([], "ab", "Uncovered", id="a node whose addresses are not known"),
+        pytest.param(["10.0.0.3"], "a", "Uncovered", id="a node with IPv6, too"),
+    ],
+)
+def test_nobody_addresses_a_node_over_a_family_that_it_lacks(c: list[str], over_ipv6: str, expected: str) -> None:
+    members = [node(name, addresses=[f"10.0.0.{n}", f"2001:db8::{n}"]) for n, name in enumerate("ab", 1)]
+    slices = [endpoints("a", "b", "c"), endpoints(*over_ipv6, family="IPv6")]
+    made = world(service(**BOTH), *slices, *members, node("c", addresses=c))
+    inside = made.engine.internal[made.assessment.key]
+    assert (made.assessment.outcome.name, inside.outcome.name) == (expected, expected)
+    made.put(node("c", addresses=["10.0.0.3", "2001:db8::3"]))
+    assert made.assessment.outcome.name == "Uncovered"
+
+
+def test_a_node_that_shows_no_endpoint_may_have_more_addresses_than_it_reports() -> None:
+    members = [node("a", addresses=["10.0.0.1", "2001:db8::1"]), node("b", addresses=["10.0.0.2"])]
+    subject = service(type="NodePort", ipFamilies=["IPv6"])
+    made = world(subject, endpoints("a", family="IPv6"), *members)
+    assert made.assessment.outcome.name == "Uncovered"
+
+
 def on_windows(address: str) -> Json:
     return node("a", labels={"kubernetes.io/os": "windows"}, addresses=[address])
 
