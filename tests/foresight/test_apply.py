@@ -390,6 +390,23 @@ def test_a_new_selector_gives_endpoints_of_each_family(families: list[str]) -> N
     assert ready == dict.fromkeys(families, 0b110)
 
 
+@pytest.mark.parametrize("cluster_ips", [["10.96.0.1"], ["10.96.0.1", "fd00::1"]])
+def test_a_second_family_gives_every_port_and_endpoint_in_it(cluster_ips: list[str]) -> None:
+    """alloc.go, "CASE C: upgraded": the API server allocates the second cluster IP, if the manifest names none."""
+    live = service(ipFamilies=["IPv4"], clusterIP="10.96.0.1", clusterIPs=["10.96.0.1"])
+    more: Json = {"clusterIPs": cluster_ips} if len(cluster_ips) > 1 else {}
+    manifest = service(ipFamilies=["IPv4", "IPv6"], **more)
+    by_hand = endpoints((*TWO, pod("p3", "c")))
+    found = forecast([*NODES, live, by_hand, *TWO, *deployment(2)], apply(manifest))
+    assert seen(found) == "Covered | Uncovered .. Uncovered | Uncovered .. Uncovered", "no pod on c, over IPv6"
+    phases = phases_of(found)
+    assert phases is not None
+    assert phases.settled.worst.assessment is not None
+    ready = {port.family: port.ready for port in phases.settled.worst.assessment.ports}
+    assert ready == {"IPv4": 0b111, "IPv6": 0b011}
+    assert found.warnings == ["the pods of Service shop/web are taken to have an IPv6 address"]
+
+
 def test_a_version_with_the_same_fields_is_the_same_kind() -> None:
     kinds = kinds_by_name(picture_for(consumer_families()))
     configuration = kinds["gateway.k8s.aws/v1beta1", "LoadBalancerConfiguration"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from etpguard.assess.node_states import policy_applies
+from etpguard.assess.node_states import ip_families, policy_applies
 from etpguard.cluster import Picture
 from etpguard.foresight import changed_objects, target_nodes
 from etpguard.foresight.apply import applied, replaced_slices, slices_of
@@ -129,16 +129,25 @@ def _stored(objects: Sequence[Applied], picture: Picture) -> list[Applied]:
 
 
 def _reselect(simulation: Simulation, before: Service | None, after: Service) -> None:
-    """A new Service, or one that selects or publishes other pods, gets the endpoints of these pods."""
-    if before is not None and _publishes(before) == _publishes(after):
+    """A new Service, or one that selects or publishes other pods, gets the endpoints of these pods. One that gets
+    another IP family gets their endpoints in it."""
+    others = before is None or _publishes(before) != _publishes(after)
+    families = set(ip_families(after)) - (set() if others or before is None else set(ip_families(before)))
+    if not families:
         return
+    if not others:
+        simulation.warnings.append(
+            f"the pods of Service {after.key} are taken to have an {', '.join(families)} address"
+        )
     if not after.spec.selector:
         return
     if not simulation.pods.known:
         simulation.warnings.append(f"Pods cannot be read, so the endpoints of Service {after.key} are not known")
         return
-    simulation.world.remove(ENDPOINT_SLICE, replaced_slices(simulation.picture, after.key))
-    simulation.world.put(ENDPOINT_SLICE, slices_of(after, simulation.pods))
+    if others:
+        simulation.world.remove(ENDPOINT_SLICE, replaced_slices(simulation.picture, after.key))
+    made = slices_of(after, simulation.pods)
+    simulation.world.put(ENDPOINT_SLICE, [each for each in made if each.address_type in families])
 
 
 def _publishes(service: Service) -> tuple[object, bool]:

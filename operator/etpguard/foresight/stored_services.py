@@ -35,6 +35,8 @@ def _stored(service: Service, before: Service | None, free: Iterator[int]) -> Se
     spec = service.spec
     if before and not spec.cluster_ip:
         spec = replace(spec, cluster_ip=before.spec.cluster_ip)
+    if before and len(spec.ip_families or ()) > len(spec.cluster_ips or ()):
+        spec = replace(spec, cluster_ips=None)  # alloc.go allocates one for the new family
     balanced = service.type == "LoadBalancer"
     if service.type == "NodePort" or (balanced and spec.allocate_load_balancer_node_ports is not False):
         ports = [port if port.node_port else replace(port, node_port=next(free)) for port in service.ports]
