@@ -132,6 +132,31 @@ def test_slices_are_united() -> None:
     assert states(one, other) == "RDR"
 
 
+@pytest.mark.parametrize(
+    ("copy", "expected"),
+    [
+        pytest.param({"node": "n1"}, "RDD", id="the same"),
+        pytest.param({"node": None}, "?DD", id="of no node"),
+        pytest.param({"node": "n2"}, "??D", id="of another node"),
+        pytest.param({"node": "n1", "ready": False}, "?DD", id="not ready"),
+        pytest.param({"node": "n1", **ENDING}, "RDD", id="a terminating copy loses"),
+    ],
+)
+def test_copies_that_differ_are_not_defined(copy: Json, expected: str) -> None:
+    """endpointslicecache.go:247: the slices are in a map, whose order differs."""
+    one = endpoint_slice([endpoint("n1", "10.0.0.1"), endpoint("n4", "10.0.0.4")], name="a")
+    conditions = {name: value for name, value in copy.items() if name != "node"}
+    for name in ("b", "0"):
+        other = endpoint_slice([endpoint(copy["node"], "10.0.0.1", **conditions)], name=name)
+        assert states(one, other) == expected
+
+
+def test_a_node_with_another_ready_endpoint_is_defined() -> None:
+    one = endpoint_slice([endpoint("n1", "10.0.0.1"), endpoint("n1", "10.0.0.2")], name="a")
+    other = endpoint_slice([endpoint("n1", "10.0.0.1", ready=False)], name="b")
+    assert states(one, other) == "RDD"
+
+
 def test_two_target_ports_under_one_name_do_not_hide_each_other() -> None:
     old = endpoint_slice([endpoint("n1", "10.0.0.1", ready=False)], [{**HTTP, "port": 8080}], name="a")
     new = endpoint_slice([endpoint("n1", "10.0.0.1")], [{**HTTP, "port": 9090}], name="b")

@@ -27,6 +27,12 @@ _OF_ENVOY = Reason(
     "forwards node ports, the Envoy of a node serves it. Where kube-proxy forwards them, nothing serves it. Name "
     "the data plane by --data-plane",
 )
+_COPIES = Reason(
+    "EndpointsContradict",
+    "several EndpointSlices have the same endpoint, with another node or other conditions. Which of them "
+    "kube-proxy takes is not defined, and may differ between nodes. Look for EndpointSlices that a controller or "
+    "a person made beside those of Kubernetes",
+)
 _ON_OPENSHIFT = Reason(
     "LocalWithFallback",
     f"with the annotation {LOCAL_WITH_FALLBACK}, a node without an endpoint forwards to other nodes if its data "
@@ -131,6 +137,7 @@ def port_states(
 ) -> Iterable[PortState]:
     for port, family in ports:
         found = by_port.get((family, port.label, port.transport), NO_NODES)
+        undefined = (Uncertain(found.undefined, _COPIES),) if found.undefined else ()
         yield PortState.of(
             port,
             family,
@@ -139,5 +146,5 @@ def port_states(
             found.usable,
             found.crowded,
             silent=-1 if found.usable else 0,
-            uncertain=uncertain,
+            uncertain=(*uncertain, *undefined) if undefined else uncertain,
         )

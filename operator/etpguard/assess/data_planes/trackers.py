@@ -42,6 +42,8 @@ class NodeSets(NamedTuple):
     """Nodes with an endpoint that is not terminating, ready or not."""
     addressed: int = 0
     """Nodes with an endpoint, whatever its conditions."""
+    undefined: int = 0
+    """Nodes whose state depends on which of several slices kube-proxy reads last."""
 
 
 NO_NODES = NodeSets(0, 0, False)
@@ -87,9 +89,14 @@ def track(slices: Sequence[EndpointSlice], families: Sequence[IPFamily], bit: Ca
 
     Topology hints, trafficDistribution and internalTrafficPolicy do not matter here (topology.go:48-154). Where
     kube-proxy's own answer depends on the order of a Go map (copies of one ip:port that differ), the slice whose
-    name sorts last wins here.
+    name sorts last wins here, and the nodes are `undefined`.
     """
-    by_port = folded(slices, families, lambda pairs: _node_sets(merged(pairs), bit))
+
+    def fold(pairs: list[Source]) -> NodeSets:
+        found = _node_sets(merged(pairs), bit)
+        return found._replace(undefined=_undefined(pairs, bit)) if len(pairs) > 1 else found
+
+    by_port = folded(slices, families, fold)
     ready = dict.fromkeys(families, 0)
     hosting = placed = addressed = 0
     for (family, _, _), found in by_port.items():
@@ -157,6 +164,32 @@ def merged(pairs: Iterable[Source]) -> Iterable[Endpoint]:
                 if at not in found or not is_terminating(endpoint):
                     found[at] = endpoint
     return found.values()
+
+
+def _undefined(pairs: Iterable[Source], bit: Callable[[str], int]) -> int:
+    """The nodes of copies of one ip:port that differ and do not terminate, unless another endpoint there is ready:
+    L247, "the result is undefined"."""
+    copies: dict[tuple[str, int], list[Endpoint]] = {}
+    for slice_, port in pairs:
+        for endpoint in slice_.endpoints or ():
+            if endpoint.addresses and not is_terminating(endpoint):
+                copies.setdefault((canonical(endpoint.addresses[0]), port), []).append(endpoint)
+    odd = 0
+    certain: list[Endpoint] = []
+    for same in copies.values():
+        if len(same) > 1 and len({(each.node_name, is_ready(each), is_serving(each)) for each in same}) > 1:
+            odd |= _of(same, bit)
+        else:
+            certain.append(same[0])
+    return odd & ~_of(filter(is_ready, certain), bit) if odd else 0
+
+
+def _of(endpoints: Iterable[Endpoint], bit: Callable[[str], int]) -> int:
+    found = 0
+    for endpoint in endpoints:
+        if endpoint.node_name is not None:
+            found |= bit(endpoint.node_name)
+    return found
 
 
 def is_ready(endpoint: Endpoint) -> bool:
