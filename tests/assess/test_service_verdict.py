@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from etpguard.assess import DataPlane, Engine, Options, Outcome
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.targets import HealthCheck, NodeTargets
-from etpguard.assess.node_rule import Hosts, NodeRule
+from etpguard.assess.node_rule import AUTOSCALER_TAINT, Hosts, NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import (
     AnswersEverywhere,
@@ -197,6 +197,21 @@ def test_outcome_by_endpoints(consumers: list[Consumer], slice_: Record, expecte
 )
 def test_a_check_of_10256(data_plane: DataPlane, expected: str) -> None:
     assert verdict_of(consumer(probe=KubeProxyHealthz()), options=Options(one_plane(data_plane))) == expected
+
+
+@pytest.mark.parametrize(
+    ("data_plane", "expected"), [(DataPlane.KUBE_PROXY, "TargetsUnhealthy"), (DataPlane.ANTREA, "Blackhole")]
+)
+def test_a_check_of_10256_on_a_node_about_to_leave(data_plane: DataPlane, expected: str) -> None:
+    """pkg/proxy/healthcheck/proxy_health.go NodeEligible."""
+    own = (("healthz-of-kube-proxy", "false"),)
+    options = Options(one_plane(data_plane, version="v2.5.0", settings=own))
+    rule = NodeRule(taints=())
+    for leaving in (node("n2", deleting=True), node("n2", taints=[{"key": AUTOSCALER_TAINT}])):
+        given = [consumer(probe=KubeProxyHealthz(), nodes=rule)]
+        found, _ = assess(service(), ON_N1, node("n1"), leaving, consumers=given, options=options)
+        assert found is not None
+        assert found.outcome.name == expected
 
 
 def test_no_endpoints_comes_before_no_targets() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.data_planes.interface import DataPlane
 from etpguard.assess.eligible_nodes import EligibleNodes
 from etpguard.assess.node_states import ServiceStates
 from etpguard.assess.probe import KubeProxyHealthz, NotModelled, Probed, passing
@@ -47,7 +48,12 @@ class HealthPrediction:
         for doubtful, why in rules.healthz_not_known:
             if doubtful & nodes:
                 return NotModelled(why)
-        return self._eligible.ready & nodes & rules.healthz_passes
+        passes = self._eligible.ready & nodes & rules.healthz_passes
+        if (
+            leaving := passes & self._eligible.leaving
+        ):  # pkg/proxy/healthcheck NodeEligible: kube-proxy answers 503
+            passes &= ~(leaving & rules.planes.nodes_with(DataPlane.KUBE_PROXY, DataPlane.WINKERNEL))
+        return passes
 
     def _other(self, key: Key) -> Probed | None:
         service = self._picture.get(SERVICE, key)
