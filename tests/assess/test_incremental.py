@@ -126,7 +126,7 @@ class Front:
             controller="example.com/front",
             target_type="instance",
             port=port,
-            families=("IPv4", "IPv6"),
+            ip_families=("IPv4", "IPv6"),
             targets=targets,
             incidental="incidental" in said,
         )

@@ -81,7 +81,7 @@ def lost_share(engine: Engine, verdict: ConsumerVerdict) -> Fraction:
         return Fraction(0)
     if verdict.outcome is not Outcome.Blackhole:
         return Fraction(1)
-    targets, family = verdict.consumer.targets, verdict.consumer.families[0]
+    targets, family = verdict.consumer.targets, verdict.consumer.ip_families[0]
     passes = engine.probe_passes(WEB, verdict.consumer, family, verdict.eligible)
     assert isinstance(targets, NodeTargets)
     assert isinstance(passes, int)
@@ -150,7 +150,7 @@ WITH_SPARE = st.sampled_from(
 
 
 def of_each_family(targets: NodeTargets) -> list[Consumer]:
-    return [consumer(family, targets=targets, families=(family,)) for family in ("IPv4", "IPv6")]
+    return [consumer(family, targets=targets, ip_families=(family,)) for family in ("IPv4", "IPv6")]
 
 
 def harms(world: World, consumers: list[Consumer], lost: Iterable[str], index: int, now: Fraction) -> bool:
@@ -172,7 +172,8 @@ def test_single_points_and_zones_are_those_of_an_engine_that_lost_them(world: Wo
         now = lost_share(engine, verdict)
         single = [name for name in world.nodes if harms(world, consumers, [name], index, now)]
         assert engine._picture.nodes.names(shown.single_points) == sorted(single)
-        state = next(port for port in engine.assessments[WEB].ports if (port.family,) == verdict.consumer.families)
+        (family,) = verdict.consumer.ip_families
+        state = next(port for port in engine.assessments[WEB].ports if port.family == family)
         assert shown.covered_nodes == (verdict.eligible & state.forwarding).bit_count()
         names = set(engine._picture.nodes.names(verdict.eligible))
         zoned = {world.nodes[name][1] for name in names} - {""}

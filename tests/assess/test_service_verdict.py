@@ -87,7 +87,7 @@ PODS = consumer("pods", nodes=None)
         ),
         pytest.param([consumer(port="other")], "Unknown PortNotServed 0/3", id="a port that is not served"),
         pytest.param(
-            [consumer(families=("IPv6",))], "Unknown PortNotServed 0/3", id="a family that is not served"
+            [consumer(ip_families=("IPv6",))], "Unknown PortNotServed 0/3", id="a family that is not served"
         ),
         pytest.param([consumer(max_targets=2)], "Unknown TargetsCapped 2/3", id="capped below the eligible"),
         pytest.param(
@@ -413,8 +413,8 @@ V6_ON_N2 = endpoint_slice([endpoint("n2", "2001:db8::2")], family="IPv6", name="
 
 
 def test_dual_stack_is_the_worst_of_its_families() -> None:
-    both = consumer(families=("IPv4", "IPv6"))
-    four, six = consumer("four"), consumer("six", families=("IPv6",))
+    both = consumer(ip_families=("IPv4", "IPv6"))
+    four, six = consumer("four"), consumer("six", ip_families=("IPv6",))
     found, picture = assess(service(**DUAL), EVERYWHERE, V6_ON_N2, *NODES, consumers=[both, four, six])
     assert found is not None
     assert [v.outcome.name for v in found.consumers] == ["TargetsUnhealthy", "Covered", "TargetsUnhealthy"]
@@ -569,7 +569,7 @@ def test_no_endpoints_names_the_port_and_the_family() -> None:
         dual,
         endpoint_slice([endpoint(n) for n in ("n1", "n2", "n3")]),
         *NODES,
-        consumers=[consumer(families=("IPv4", "IPv6"))],
+        consumers=[consumer(ip_families=("IPv4", "IPv6"))],
     )
     assert found is not None
     assert (found.outcome, found.reason) == (Outcome.NoEndpoints, Reason("NoEndpoints", "port http/TCP over IPv6"))

@@ -136,7 +136,7 @@ def test_what_no_consumer_sends_to_is_not_uncovered() -> None:
 
 
 def test_a_consumer_of_another_family_does_not_count() -> None:
-    assert marks(node("n1"), node("n2"), WEB, N1, consumers=[consumer(families=("IPv6",))]) == [
+    assert marks(node("n1"), node("n2"), WEB, N1, consumers=[consumer(ip_families=("IPv6",))]) == [
         ("http", "R:n1 D:n2")
     ]
 

@@ -117,7 +117,7 @@ class ConsumerJudge:
         rule, eligible = self._eligible_by(of_targets, states, consumer)
         verdicts = [
             self._verdict_of_family(states, consumer, rule, state, eligible)
-            for family in consumer.families
+            for family in consumer.ip_families
             if (state := states.of(consumer.port, family)) is not None
         ]
         if not verdicts:
@@ -140,7 +140,7 @@ class ConsumerJudge:
             return rule, eligible
         eligible &= states.hosting_by(rule.hosts)
         if rule.external_first:
-            with_address = replace(rule, needs_external=consumer.families)
+            with_address = replace(rule, needs_external=consumer.ip_families)
             if external := eligible & self._nodes_of(with_address):
                 return with_address, external
         return rule, eligible
@@ -152,7 +152,7 @@ class ConsumerJudge:
         agree."""
         consumer = worst.consumer
         if worst.outcome is Outcome.Covered and targets.each_internal:
-            beyond = replace(_ANY_NODE, internal_beyond=consumer.families)
+            beyond = replace(_ANY_NODE, internal_beyond=consumer.ip_families)
             if eligible & self._nodes_of(beyond):
                 return replace(worst, outcome=Outcome.Unknown, reason=_NOT_IN_FAMILY)
         known = self._with_cause(as_far_as_known(worst, targets), rule, states)
@@ -308,7 +308,7 @@ def _without_port(states: ServiceStates, consumer: Consumer, eligible: int) -> C
         return ConsumerVerdict(consumer, Outcome.NoTargets, targets.no_target)
     if isinstance(targets, PossibleNodes) and not states.ports:
         return ConsumerVerdict(consumer, Outcome.Unknown, targets.reason, eligible)
-    served = " and ".join(consumer.families)
+    served = " and ".join(consumer.ip_families)
     reason = Reason("PortNotServed", f"the Service has no {served} port {consumer.port!r} on its nodes")
     return ConsumerVerdict(consumer, Outcome.Unknown, reason, eligible)
 

@@ -139,7 +139,7 @@ def _addressed(known: Sequence[ConsumerVerdict]) -> Mapping[tuple[str, IPFamily]
     """The nodes to which these consumers send the traffic of each port and family."""
     found: dict[tuple[str, IPFamily], int] = defaultdict(int)
     for verdict in known:
-        for family in verdict.consumer.families:
+        for family in verdict.consumer.ip_families:
             found[verdict.consumer.port, family] |= verdict.eligible
     return found
 

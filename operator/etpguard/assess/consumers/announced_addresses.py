@@ -85,7 +85,7 @@ def external_consumers(
                 target_type="node",
                 port=port.label,
                 targets=by.targets,
-                families=(family,),
+                ip_families=(family,),
                 incidental=incidental,
                 source=by.source,
                 reads=frozenset((announced(address),)),

@@ -174,7 +174,7 @@ class AwsCloudProvider(BaseFamily):
                 targets = replace(targets, none_healthy=NoneHealthy.SENDS_TO_ALL, minimum_healthy=minimum)
             made = balancer.consumer(port, targets)
             # CreateLoadBalancer and CreateTargetGroup set no IP address type, which is then IPv4.
-            yield replace(made, families=("IPv4",)) if "IPv4" in made.families else made
+            yield replace(made, ip_families=("IPv4",)) if "IPv4" in made.ip_families else made
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
         match verdict.reason.code:

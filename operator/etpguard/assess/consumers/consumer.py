@@ -32,12 +32,12 @@ class Consumer(Struct, frozen=True):
     """As the controller names it: "instance", "ip", "node" for an address that nodes announce, "" if unknown."""
     port: str
     targets: Targets
-    families: tuple[IPFamily, ...] = ("IPv4",)
+    ip_families: tuple[IPFamily, ...] = ("IPv4",)
     incidental: bool = False
     reads: frozenset[Key] = frozenset()
     """Keys whose change may change this consumer, beyond those that its health check reads."""
     family: str = ""
-    """Name of the family that found it and that advises on it. The engine sets it."""
+    """Name of the `ConsumerFamily` that found it and that advises on it. The engine sets it."""
     source: str = ""
     """Where a setting comes from that no API object shows; "" if there is none."""
     evidence: Evidence = Evidence.DOCUMENTED

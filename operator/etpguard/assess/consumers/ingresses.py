@@ -123,7 +123,7 @@ class IngressBackend(NamedTuple):
             target_type=target_type,
             port=self.port,
             targets=targets,
-            families=ip_families(self.service),
+            ip_families=ip_families(self.service),
             incidental=incidental,
             source=self.handler.how if source is None else source,
         )

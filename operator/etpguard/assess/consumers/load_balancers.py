@@ -130,7 +130,7 @@ class Balancer:
             target_type=self.target_type,
             port=port.label,
             targets=targets,
-            families=self._families,
+            ip_families=self._families,
             source=self.source,
             evidence=self.evidence,
             assumptions=self.assumptions,

@@ -138,6 +138,6 @@ def _of_each_port(service: Service, controller: str, targets: Targets, how: str)
             target_type="instance",
             port=port.label,
             targets=targets,
-            families=ip_families(service),
+            ip_families=ip_families(service),
             source=how,
         )

@@ -83,7 +83,7 @@ def _predictions(
     assessed: Assessed, assessment: Assessment, verdict: ConsumerVerdict
 ) -> dict[str, CheckPrediction]:
     table, consumer = assessed.loaded.picture.nodes, verdict.consumer
-    family: IPFamily = next((f for f in _FAMILIES if f in (consumer.families or _FAMILIES)), "IPv4")
+    family: IPFamily = next((f for f in _FAMILIES if f in (consumer.ip_families or _FAMILIES)), "IPv4")
     passing = assessed.engine.probe_passes(assessment.key, consumer, family, verdict.eligible)
     names, absent = table.names(verdict.eligible), _why_absent(verdict)
     if isinstance(passing, NotModelled):

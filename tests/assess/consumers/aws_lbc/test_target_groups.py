@@ -451,7 +451,7 @@ def test_ip_family(families: list[str], annotations: dict[str, str], expected: t
     if expected is None:
         assert verdict.reason.code == "LoadBalancerNotDualStack"
     else:
-        assert verdict.consumer.families == expected
+        assert verdict.consumer.ip_families == expected
         assert verdict.outcome is Outcome.TargetsUnhealthy
         assert shop.names(verdict.uncovered) == (["a", "c"] if expected == ("IPv6",) else ["b", "c"])
 

@@ -243,7 +243,7 @@ def test_the_health_check_does_not_see_a_single_port_without_endpoints() -> None
 )
 def test_families_are_those_of_its_addresses(given: list[Json], family: tuple[str, ...]) -> None:
     dual = service(ipFamilies=["IPv4", "IPv6"], ingress=given)
-    assert world(dual, endpoints("a"), *nodes(CLOUD)).consumer().consumer.families == family
+    assert world(dual, endpoints("a"), *nodes(CLOUD)).consumer().consumer.ip_families == family
 
 
 def test_the_worse_family_decides() -> None:

@@ -290,7 +290,7 @@ class IngressPath:
         except ModelError:
             own = None
         targets = PossibleNodes(EVERY_NODE, reason, fewest=own or SOME_NODES)
-        return replace(made, families=ip_families(self._service), targets=targets)
+        return replace(made, ip_families=ip_families(self._service), targets=targets)
 
     def _broken(self, reference: int | str, reason: Reason, reads: frozenset[Key]) -> Consumer:
         port = self._service.port(reference)

@@ -90,7 +90,7 @@ class ExternalIPs(BaseFamily):
                     port=port.label,
                     targets=everywhere
                     or NodeTargets(rule, UNCHECKED, otherwise=_TRANSLATED if translated else None),
-                    families=(family,),
+                    ip_families=(family,),
                     incidental=incidental,
                     source=f"recognised by spec.externalIPs: {address} is the address of a node",
                     evidence=evidence,
