@@ -196,15 +196,14 @@ class _Scrape(Collector):
     def collect(self) -> Iterator[Metric]:
         yield from self._counted.collect()
         yield from self._services()
-        yield _gauge("rejected_objects", "Objects that could not be decoded.", "kind", self._state.rejected)
-        yield _gauge(
+        yield _by_kind("rejected_objects", "Objects that could not be decoded.", self._state.rejected)
+        yield _by_kind(
             "last_list_timestamp_seconds",
             "Time of the last complete list of the kind, in seconds since the epoch.",
-            "kind",
             self._state.listed,
         )
         unread = dict.fromkeys(self._state.unread, 1)
-        yield _gauge("unread_kind", "1 for each kind that the operator cannot read.", "kind", unread)
+        yield _by_kind("unread_kind", "1 for each kind that the operator cannot read.", unread)
         fresh = GaugeMetricFamily(
             "etpguard_picture_fresh",
             "1 if the picture of the cluster is complete, recent and assessed, and etpguard may write from it.",
@@ -265,8 +264,8 @@ class _Scrape(Collector):
         yield outcome
 
 
-def _gauge(name: str, documentation: str, label: str, values: Mapping[str, float]) -> Metric:
-    family = GaugeMetricFamily(f"etpguard_{name}", documentation, labels=[label])
-    for of, value in values.items():
-        family.add_metric([of], value)
+def _by_kind(name: str, documentation: str, values: Mapping[str, float]) -> Metric:
+    family = GaugeMetricFamily(f"etpguard_{name}", documentation, labels=["kind"])
+    for kind, value in values.items():
+        family.add_metric([kind], value)
     return family

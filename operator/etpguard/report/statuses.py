@@ -29,7 +29,10 @@ def comparable(status: Json, ignored: Collection[str] = ()) -> Json:
     """The status without the times of its conditions, without nulls and empty lists, which the API server may
     leave out, and without the top-level fields `ignored`. Two statuses that differ only in these are equal."""
     rest = {name: value for name, value in status.items() if name not in ignored and value not in ([], None)}
-    bare = [_without(condition, "lastTransitionTime") for condition in conditions_of(status)]
+    bare = [
+        {field: value for field, value in condition.items() if field != "lastTransitionTime"}
+        for condition in conditions_of(status)
+    ]
     return {**rest, "conditions": sorted(bare, key=lambda condition: str(condition.get("type")))}
 
 
@@ -47,7 +50,3 @@ def fitting(value: Any) -> Any:
     if isinstance(value, str):
         return harmless(value[:MAX_TEXT])[:MAX_TEXT]
     return [fitting(inner) for inner in value] if isinstance(value, (list, tuple)) else value
-
-
-def _without(condition: Json, name: str) -> Json:
-    return {field: value for field, value in condition.items() if field != name}

@@ -57,7 +57,7 @@ class EksAuto(BaseFamily):
             by_default = written is None and _has_no_parameters(backend.handler.class_name, view)
             targets: Targets = _pods_or_unknown(written, INGRESS_CONTROLLER, by_default)
             target_type = "ip" if isinstance(targets, PodTargets) else ""
-            targets = backend.unless_missing(targets, EVERY_NODE)
+            targets = backend.unless_missing(targets)
             source = "; ".join(filter(None, (backend.handler.how, _BY_DEFAULT if by_default else "")))
             yield backend.consumer(targets, controller=INGRESS_CONTROLLER, target_type=target_type, source=source)
         of_class = by_class(service, SERVICE_CLASS)

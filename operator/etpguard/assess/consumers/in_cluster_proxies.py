@@ -79,9 +79,7 @@ class InClusterProxies(BaseFamily):
         node_port_lb = _node_port_lb(service)
         for backend in backends(service, view, lambda _, by: _is_proxy(by.controller)):
             if backend.handler.controller.startswith("traefik.io/") and node_port_lb:
-                targets = backend.unless_missing(
-                    NodeTargets(EVERY_NODE, UNCHECKED, each_internal=True), EVERY_NODE
-                )
+                targets = backend.unless_missing(NodeTargets(EVERY_NODE, UNCHECKED, each_internal=True))
                 yield backend.consumer(targets, source=f"by the annotation {node_port_lb}")
             else:
                 # A port that the Service lacks is a fault of the Ingress, and the policy does not matter to it.

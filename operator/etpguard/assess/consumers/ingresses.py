@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.load_balancers import EVERY_NODE
 from etpguard.assess.consumers.targets import Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
-from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.objects import INGRESS, INGRESS_CLASS, Ingress, IngressClass, Key, Service
@@ -128,9 +128,9 @@ class IngressBackend(NamedTuple):
             source=self.handler.how if source is None else source,
         )
 
-    def unless_missing(self, targets: Targets, rule: NodeRule) -> Targets:
+    def unless_missing(self, targets: Targets) -> Targets:
         """`targets`, or an unknown outcome for a port that the Service lacks."""
-        return UnknownOutcome(self.missing, rule) if self.missing else targets
+        return UnknownOutcome(self.missing, EVERY_NODE) if self.missing else targets
 
 
 def backends(service: Service, view: View, serves: Callable[[Ingress, Handler], bool]) -> Iterator[IngressBackend]:

@@ -217,7 +217,7 @@ def admit_nodes(service: Service, nodes: Sequence[Node], label: str) -> Iterable
         )
 
 
-def leave(title: str, new_node: str = MAYBE_NEW_NODE) -> Advice:
+def leave(title: str, new_node: str) -> Advice:
     """For a health check that finds the nodes without an endpoint."""
     return Advice(
         title,

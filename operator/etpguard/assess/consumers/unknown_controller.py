@@ -42,7 +42,7 @@ class UnknownController(BaseFamily):
     def find(self, service: Service, view: View) -> Iterable[Consumer]:
         for backend in backends(service, view, lambda _, by: by.controller != AWS_LBC):
             targets = PossibleNodes(EVERY_NODE, _of_ingress(backend.handler), fewest=SOME_NODES)
-            yield backend.consumer(backend.unless_missing(targets, EVERY_NODE), target_type="")
+            yield backend.consumer(backend.unless_missing(targets), target_type="")
         if service.type == "LoadBalancer" and (why := _of_balancer(service, view)):
             controller = service.spec.load_balancer_class or _NAMELESS
             targets = PossibleNodes(EVERY_NODE, why, fewest=SOME_NODES)

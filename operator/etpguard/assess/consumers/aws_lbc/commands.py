@@ -30,10 +30,10 @@ def patch_binding(consumer: Consumer, spec: object) -> Step:
     return changes.merge(TARGET_GROUP_BINDING.api_version, TARGET_GROUP_BINDING.name, key, spec)
 
 
-def class_targets(params: Key, target_type: str) -> Step:
+def pod_targets_by_class(params: Key) -> Step:
     """Sets the target type in IngressClassParams."""
     kind, version = INGRESS_CLASS_PARAMS.name, INGRESS_CLASS_PARAMS.api_version
-    return changes.merge(version, kind, params, {"targetType": target_type})
+    return changes.merge(version, kind, params, {"targetType": "ip"})
 
 
 def arn(consumer: Consumer) -> str:

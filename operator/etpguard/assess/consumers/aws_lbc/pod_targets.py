@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from etpguard.assess.consumers.aws_lbc.commands import annotate, both, class_targets, configuration
+from etpguard.assess.consumers.aws_lbc.commands import annotate, both, configuration, pod_targets_by_class
 from etpguard.assess.consumers.aws_lbc.moved_checks import kept_check, only_udp
 from etpguard.assess.consumers.aws_target_groups import is_nlb
 from etpguard.assess.consumers.changes import NO_STEP
@@ -32,7 +32,7 @@ def pod_targets(service: Service, consumer: Consumer) -> Advice:
     match consumer.kind:
         case "Ingress" if consumer.configured_by:
             (params,) = consumer.configured_by
-            step = class_targets(params, "ip")
+            step = pod_targets_by_class(params)
             if moved:
                 step = both(annotate(service, consumer, **moved), step)
             effect += (

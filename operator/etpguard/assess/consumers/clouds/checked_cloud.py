@@ -128,7 +128,7 @@ def refused_protocol(port: ServicePort, provider: str) -> Reason:
     )
 
 
-def on_node_port(port: ServicePort, protocol: str = "TCP", path: str = "") -> HealthCheck:
+def on_node_port(port: ServicePort, protocol: str, path: str = "") -> HealthCheck:
     """A check of the node port of `port`."""
     return HealthCheck(OwnNodePort(port.label), CheckSettings(str(port.node_port or "nodePort"), protocol, path))
 
