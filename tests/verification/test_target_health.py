@@ -8,15 +8,8 @@ from typing import Any
 import pytest
 
 from etpguard.verification import Verdict
-from etpguard.verification.target_health import (
-    CheckPrediction,
-    Health,
-    TargetHealthError,
-    TargetView,
-    conclusion_of,
-    judge_targets,
-    parse,
-)
+from etpguard.verification.judged_targets import CheckPrediction, conclusion_of, judge_targets
+from etpguard.verification.target_health import Health, TargetHealthError, TargetView, parse
 
 AGREES, DIFFERS, INCONCLUSIVE = Verdict
 NODES = {

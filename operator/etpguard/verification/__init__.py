@@ -1,7 +1,7 @@
 """Compares what etpguard predicts for one Service with what a client or a load balancer sees. Pure.
 
-`predictions` says what to try, `judgement` compares one answer with it, `target_health` does so with a load
-balancer's own view, `conclusion` sums up.
+`predictions` says what to try, `judgement` compares one answer with it, and `conclusion` sums up. `target_health`
+reads a load balancer's own view, and `judged_targets` compares it with the prediction for its health check.
 """
 
 from etpguard.verification.conclusion import Conclusion, conclude

@@ -10,7 +10,7 @@ from etpguard.cli.output.table import plain
 from etpguard.objects import API_VERSION, Key
 from etpguard.objects.text import harmless, listed
 from etpguard.verification import Conclusion, HealthAnswer, Judged, Verdict
-from etpguard.verification.target_health import TargetJudged
+from etpguard.verification.judged_targets import TargetJudged
 
 _WIRE = ("NODE", "ADDRESS", "PORT", "PREDICTED", "CONNECTION", "HEALTH CHECK", "VERDICT")
 _TARGETS = ("NODE", "TARGET", "PREDICTED CHECK", "LOAD BALANCER SAYS", "VERDICT")

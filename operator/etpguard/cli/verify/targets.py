@@ -16,15 +16,8 @@ from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Assessed
 from etpguard.objects import NODE, IPFamily
 from etpguard.verification import Verdict
-from etpguard.verification.target_health import (
-    CheckPrediction,
-    TargetHealthError,
-    TargetJudged,
-    TargetView,
-    conclusion_of,
-    judge_targets,
-    parse,
-)
+from etpguard.verification.judged_targets import CheckPrediction, TargetJudged, conclusion_of, judge_targets
+from etpguard.verification.target_health import TargetHealthError, TargetView, parse
 
 _FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 
