@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etpguard.assess import Outcome
-from etpguard.assess.consumers import aws_cloud_provider, metallb
+from etpguard.assess.consumers import metallb
+from etpguard.assess.consumers.aws_cloud_provider import annotations as aws_cloud_provider
 from etpguard.assess.consumers.azure import annotations as azure
 from etpguard.assess.consumers.cilium import services as cilium
 from etpguard.assess.consumers.clouds import (

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from etpguard.assess.consumers import aws_cloud_provider
+from etpguard.assess.consumers.aws_cloud_provider import annotations as aws_cloud_provider
 from etpguard.assess.consumers.cilium.family import REQUESTS
 from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.consumer import Consumer

@@ -10,6 +10,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec.structs import replace
 
 from etpguard.assess.consumers import changes
+from etpguard.assess.consumers.aws_cloud_provider.advice import advice
+from etpguard.assess.consumers.aws_cloud_provider.annotations import (
+    ATTRIBUTES,
+    CHECK_PATH,
+    CHECK_PORT,
+    CHECK_PROTOCOL,
+    CROSS_ZONE,
+    PREFIX,
+    PRESERVED,
+    PROXIED,
+    TARGET_NODES,
+    TYPE,
+)
 from etpguard.assess.consumers.aws_target_groups import (
     CLASSIC,
     CLASSIC_CHECK,
@@ -17,15 +30,11 @@ from etpguard.assess.consumers.aws_target_groups import (
     CLOUD_PROVIDER_NLB_CHECK,
     NETWORK_NAME,
     is_classic,
-    is_nlb,
     named_by_aws,
-    without_proxy_protocol,
-    zones_without,
 )
 from etpguard.assess.consumers.changes import Step, with_labels
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
-from etpguard.assess.consumers.known_annotations import AWS_NLB, AWS_NLB_BEGINNINGS, spelling
 from etpguard.assess.consumers.load_balancers import (
     CLOUD_NODES,
     Balancer,
@@ -50,13 +59,7 @@ from etpguard.assess.consumers.recognition import (
     sole_cloud,
 )
 from etpguard.assess.consumers.remedies import (
-    NEW_NODE,
-    ClientIP,
-    annotate_service,
     as_of_last_sync,
-    drop_annotation,
-    health_checked,
-    unpin,
 )
 from etpguard.assess.consumers.targets import (
     CheckSettings,
@@ -71,30 +74,11 @@ from etpguard.assess.evidence import Evidence
 from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.node_selection import key_values, target_node_labels
-from etpguard.assess.outcome import Outcome, Reason
+from etpguard.assess.outcome import Reason
 from etpguard.assess.platforms import EKS_AUTO
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, NotModelled, OwnNodePort, PassesNowhere
 from etpguard.assess.resilience import MinimumHealthy
 from etpguard.objects import Node, Service, ServicePort
-
-PREFIX = "service.beta.kubernetes.io/aws-load-balancer-"
-TYPE, TARGET_NODES = f"{PREFIX}type", f"{PREFIX}target-node-labels"
-CHECK_PORT, CHECK_PROTOCOL, CHECK_PATH = (f"{PREFIX}healthcheck-{part}" for part in ("port", "protocol", "path"))
-
-CROSS_ZONE = f"{PREFIX}cross-zone-load-balancing-enabled"
-"""Off unless it is set: aws_loadbalancer.go."""
-
-ATTRIBUTES = f"{PREFIX}target-group-attributes"
-_PROXIED, _PRESERVED = "proxy_protocol_v2.enabled", "preserve_client_ip.enabled"
-
-_PROXY_PROTOCOL = (
-    "To keep the client's address, change the policy first, since this makes new target groups. Only then let the "
-    f"pods accept PROXY protocol v2, and set the annotation {ATTRIBUTES} to {_PROXIED}=true. With Local, PROXY "
-    "protocol breaks the health check. An older cloud controller manager ignores this annotation. In this case, "
-    f"set the attribute of the target groups in AWS. ({PREFIX}proxy-protocol is for Classic Load Balancers.)"
-)
-"""aws_loadbalancer.go:308-320; aws_validations.go validateServiceAnnotationTargetGroupAttributes; the order is
-that of aws-load-balancer-controller docs/guide/service/nlb.md:158."""
 
 _PLAIN = PassesNowhere("kube-proxy answers plain HTTP")
 
@@ -157,7 +141,7 @@ class AwsCloudProvider(BaseFamily):
         rule = replace(_NODES, requirements=target_node_labels(service.annotations.get(TARGET_NODES, "")))
         settings = _settings(service)
         attributes = key_values(service.annotations.get(ATTRIBUTES, "")) if network else {}
-        proxied = attributes.get(_PROXIED) == "true"
+        proxied = attributes.get(PROXIED) == "true"
         whole = _refused_as_a_whole(service, rule, network)
         for port in service.ports:
             if port.transport not in _PROTOCOLS[network]:
@@ -177,34 +161,7 @@ class AwsCloudProvider(BaseFamily):
             yield replace(made, ip_families=("IPv4",)) if "IPv4" in made.ip_families else made
 
     def advise(self, service: Service, verdict: ConsumerVerdict, nodes: Sequence[Node]) -> Iterable[Advice]:
-        match verdict.reason.code:
-            case "ProtocolNotServed":
-                yield _another_load_balancer(verdict.consumer)
-                return
-            case "MixedProtocols":
-                yield _EACH_PROTOCOL
-                return
-            case "LoadBalancerTypeChanged":
-                yield _TYPE_KEPT
-                return
-            case "InvalidAttributes":
-                yield drop_annotation(service, ATTRIBUTES, "The controller then serves the Service again.")
-        if verdict.outcome not in (Outcome.Covered, Outcome.NotAffected):
-            yield from spelling("The AWS cloud provider", service.annotations, PREFIX, AWS_NLB, AWS_NLB_BEGINNINGS)
-        yield from _on_the_check(service, verdict)
-        if verdict.outcome in (Outcome.Outage, Outcome.NoTargets) and TARGET_NODES in service.annotations:
-            effect = "Every node is then a target, and so are those with pods."
-            yield drop_annotation(service, TARGET_NODES, effect)
-            return
-        network = is_nlb(verdict.consumer)
-        cost, extra = (ClientIP.LOST, _PROXY_PROTOCOL) if network else (ClientIP.HIDDEN, "")
-        check = verdict.consumer.check
-        if check is not None and check.proxy_protocol:
-            cost, extra = ClientIP.UNCHANGED, "PROXY protocol v2 is on and keeps carrying it."
-        if check is not None and check.pins_health_check_node_port:
-            extra = f"{unpin(CHECK_PORT)} {extra}".strip()
-        left = f"{NEW_NODE} {zones_without(verdict)}".rstrip() if network else ""
-        yield from health_checked(service, verdict, nodes, cost, extra, left)
+        return advice(service, verdict, nodes)
 
     def target_nodes(
         self, service: Service, consumer: Consumer, labels: Mapping[str, str], *, keep: bool
@@ -262,65 +219,13 @@ def _odd_attribute(service: Service, network: bool) -> str:
     if not network:
         return "is for Network Load Balancers, and the Service does not ask for one"
     for key, value in key_values(service.annotations[ATTRIBUTES]).items():
-        if key not in (_PROXIED, _PRESERVED):
-            return f"sets {key[:80]!r}, and the controller takes {_PRESERVED} and {_PROXIED} alone"
+        if key not in (PROXIED, PRESERVED):
+            return f"sets {key[:80]!r}, and the controller takes {PRESERVED} and {PROXIED} alone"
         if value not in ("true", "false"):
             return f"has a {key} that is neither true nor false"
-        if key == _PRESERVED and value == "false" and any(port.transport == "UDP" for port in service.ports):
-            return f"sets {_PRESERVED}=false, which UDP does not allow"
+        if key == PRESERVED and value == "false" and any(port.transport == "UDP" for port in service.ports):
+            return f"sets {PRESERVED}=false, which UDP does not allow"
     return ""
-
-
-_EACH_PROTOCOL = Advice(
-    "Give each protocol a Service for itself", "The controller serves one protocol for each Service."
-)
-_TYPE_KEPT = Advice(
-    f"Undo the change of the annotation {TYPE}, or make a new Service",
-    "The type of a load balancer cannot change. A new Service gets a new address.",
-)
-
-
-def _on_the_check(service: Service, verdict: ConsumerVerdict) -> Iterable[Advice]:
-    """How to have the health check fail on nodes without an endpoint, where it may pass there."""
-    if verdict.outcome not in (Outcome.Blackhole, Outcome.Unknown):
-        return
-    check, port = verdict.consumer.check, service.port(verdict.consumer.port)
-    if verdict.outcome is Outcome.Blackhole and check is not None and check.proxy_protocol:
-        if port is not None and port.transport == "UDP":
-            yield _unproxied(service)
-        else:
-            yield Advice(
-                "Let the health check connect to the node port",
-                "With PROXY protocol on, only nodes with an endpoint accept such a check.",
-                "",
-                *annotate_service(service, f"{CHECK_PORT}=traffic-port", f"{CHECK_PROTOCOL}=TCP"),
-            )
-            return
-    probed = check is not None and isinstance(check.probe, OwnNodePort | HealthCheckNodePort)
-    for key in (CHECK_PORT, CHECK_PROTOCOL):
-        if key in service.annotations and (key == CHECK_PROTOCOL or not probed):
-            effect = (
-                "The load balancer then checks the healthCheckNodePort by HTTP, and routes around nodes "
-                "without an endpoint."
-            )
-            yield drop_annotation(service, key, effect)
-
-
-def _another_load_balancer(consumer: Consumer) -> Advice:
-    if is_nlb(consumer):
-        return Advice("Serve this port by other means", "No load balancer of AWS serves its protocol.")
-    return Advice(
-        "Serve this port by a Network Load Balancer",
-        f"Give each protocol a Service of type LoadBalancer, and that of UDP the annotation {TYPE}=nlb when it is "
-        "made.",
-        "Cost: each has an address for itself.",
-    )
-
-
-def _unproxied(service: Service) -> Advice:
-    kept = key_values(service.annotations[ATTRIBUTES]).get(_PRESERVED)
-    written = None if kept is None else f"{_PRESERVED}={kept}"
-    return without_proxy_protocol(changes.annotated("Service", service.key, {ATTRIBUTES: written}))
 
 
 def _not_served(port: ServicePort, network: bool) -> NodeTargets:
