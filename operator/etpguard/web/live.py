@@ -22,7 +22,7 @@ from etpguard.kube.threads import in_thread
 from etpguard.settings import Address
 from etpguard.transports import abort
 from etpguard.web.listener import Limits, Listener
-from etpguard.web.pages import accepts_gzip, one_request_per_connection, send, serving, text_answer
+from etpguard.web.pages import one_request_per_connection, send, serving, text_answer
 
 EVENTS = "/events"
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -151,11 +151,8 @@ async def serve_page(
         try:
             async with rendering.client():
                 now = await rendering.page()
-                zipped = accepts_gzip(request)
                 sent = {**headers, hdrs.CONTENT_TYPE: "text/html; charset=utf-8"}
-                if zipped:
-                    sent[hdrs.CONTENT_ENCODING] = "gzip"
-                return await send(request, now.compressed if zipped else now.plain, sent)
+                return await send(request, now.plain, now.compressed, sent)
         finally:
             readers -= 1
 

@@ -62,12 +62,8 @@ async def serve(
     async def metrics(request: web.Request) -> web.StreamResponse:
         try:
             async with scrapes.page() as page:
-                compress = accepts_gzip(request)
-                body = page.compressed if compress else page.plain
                 headers: dict[str, str] = {hdrs.CONTENT_TYPE: content_type, hdrs.VARY: hdrs.ACCEPT_ENCODING}
-                if compress:
-                    headers[hdrs.CONTENT_ENCODING] = "gzip"
-                return await send(request, body, headers)
+                return await send(request, page.plain, page.compressed, headers)
         except Busy:
             return text_answer(503, "too many scrapes at once", (), ())
 
@@ -136,9 +132,13 @@ def one_request_per_connection(listener: Listener, streams: Mapping[str, float] 
     return middleware
 
 
-async def send(request: web.Request, body: bytes, headers: dict[str, str]) -> web.StreamResponse:
-    """Returns when the last piece is handed over."""
-    response = web.StreamResponse(headers=headers)
+async def send(
+    request: web.Request, plain: bytes, compressed: bytes, headers: Mapping[str, str]
+) -> web.StreamResponse:
+    """Send the body, compressed if the client takes gzip. Returns when the last piece is handed over."""
+    body, response = plain, web.StreamResponse(headers=headers)
+    if accepts_gzip(request):
+        body, response.headers[hdrs.CONTENT_ENCODING] = compressed, "gzip"
     response.force_close()
     response.content_length = len(body)
     await response.prepare(request)
