@@ -8,7 +8,7 @@ import yaml
 
 from etpguard.assess import Outcome
 from etpguard.report import events
-from etpguard.report.sentences import covered, delivered
+from etpguard.report.messages import covered, delivered
 from tests.docs.console import ROOT
 
 PAGE = (ROOT / "docs" / "kubectl.md").read_text()

@@ -12,7 +12,8 @@ from etpguard.assess import Engine
 from etpguard.assess.data_planes.interface import AllNodes
 from etpguard.report import Contents, coverage_report
 from etpguard.report.internal import internal_report
-from etpguard.report.sentences import explain_internal, internal_message, internal_note
+from etpguard.report.messages import internal_message, internal_note
+from etpguard.report.sentences import explain_internal
 from etpguard.report.service_coverage import MAX_STATUS_BYTES, status
 from tests.assess.build import NODES, WEB, endpoint, endpoint_slice, node, picture_with
 from tests.assess.inside import HTTP, NOWHERE, ON_N1, VIRTUAL, assessed, inside

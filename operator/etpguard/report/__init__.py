@@ -3,14 +3,8 @@ and the condition of a Service, the Events, and the sentences that they share. N
 """
 
 from etpguard.report.contract import Contents, coverage_report, service_report
-from etpguard.report.sentences import (
-    condition_message,
-    covered,
-    delivered,
-    event_note,
-    explain_reason,
-    explain_verdict,
-)
+from etpguard.report.messages import condition_message, covered, delivered, event_note
+from etpguard.report.sentences import explain_reason, explain_verdict
 from etpguard.report.service_coverage import MAX_STATUS_BYTES, conditions
 
 __all__ = [

@@ -13,7 +13,7 @@ from etpguard.assess.probe import HealthCheckNodePort
 from etpguard.cluster import NodeTable
 from etpguard.objects import SERVICE
 from etpguard.objects.events import Event, ObjectRef
-from etpguard.report.sentences import event_note, internal_note
+from etpguard.report.messages import event_note, internal_note
 
 NODES_COVERED = "NodesCovered"
 NODES_UNCOVERED = "NodesUncovered"

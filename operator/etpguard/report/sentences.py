@@ -1,5 +1,4 @@
-"""Sentences about an Assessment: the reason of the outcome, the message of a condition, the note of an Event.
-Pure."""
+"""Why a Service or a consumer has its outcome, in words. Pure."""
 
 from __future__ import annotations
 
@@ -12,20 +11,9 @@ from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_states import Client, client_of
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY
 from etpguard.assess.probe import NoHealthCheck, PassesNowhere
-from etpguard.cluster import NodeTable
-from etpguard.objects.events import clip_note
 from etpguard.objects.text import listed
 
 MAX_NAMED_PORTS = 10
-
-_MEANING = {
-    Outcome.TargetsUnhealthy: "the load balancer avoids the nodes that drop the traffic",
-    Outcome.Uncovered: "no load balancer is known that avoids the nodes that drop the traffic",
-    Outcome.Blackhole: "a share of the external requests is lost",
-    Outcome.NoTargets: "no node gets the traffic, so all external requests are lost",
-    Outcome.Outage: "all external requests are lost",
-}
-"""What an outcome means, for a reader of an Event who does not know the name."""
 
 
 def explain_reason(assessment: Assessment) -> str:
@@ -62,11 +50,11 @@ def explain_verdict(verdict: ConsumerVerdict) -> str:
     eligible, uncovered = verdict.eligible.bit_count(), verdict.uncovered.bit_count()
     check = verdict.consumer.check and verdict.consumer.check.settings
     probed = f"{check.protocol} health check on {check.port}" if check else "health check"
-    drop = _drop(uncovered, eligible, "eligible", verdict.client)
+    drop = dropped(uncovered, eligible, "eligible", verdict.client)
     them, they_receive = _them(uncovered), "it receives" if uncovered == 1 else "they receive"
     match verdict.outcome:
         case Outcome.Covered:
-            return _all_covered(eligible, "eligible")
+            return all_covered(eligible, "eligible")
         case Outcome.TargetsUnhealthy:
             return f"{drop}; the {probed} fails on {them}, so {they_receive} no traffic"
         case Outcome.NoEndpoints:
@@ -109,10 +97,10 @@ def explain_internal(assessment: InternalAssessment) -> str:
     nodes = assessment.eligible.bit_count()
     match assessment.outcome:
         case Outcome.Covered:
-            return _all_covered(nodes, "Ready")
+            return all_covered(nodes, "Ready")
         case Outcome.Uncovered:
             client = client_of(ports, assessment.uncovered)
-            drop = _drop(assessment.uncovered.bit_count(), nodes, "Ready", client)
+            drop = dropped(assessment.uncovered.bit_count(), nodes, "Ready", client)
             unknown = assessment.unknown.bit_count()
             more = f"; the state of {unknown} {_nodes(unknown)} is not known" if unknown else ""
             return f"{drop} of clients on {_them(assessment.uncovered.bit_count())}{more}"
@@ -126,9 +114,9 @@ def _without_consumer(assessment: Assessment) -> str:
     eligible, uncovered = assessment.eligible.bit_count(), assessment.uncovered.bit_count()
     match assessment.outcome:
         case Outcome.Covered:
-            return f"no known consumer; {_all_covered(eligible, 'eligible')}"
+            return f"no known consumer; {all_covered(eligible, 'eligible')}"
         case Outcome.Uncovered:
-            drop = _drop(uncovered, eligible, "eligible", client_of(assessment.ports, assessment.uncovered))
+            drop = dropped(uncovered, eligible, "eligible", client_of(assessment.ports, assessment.uncovered))
             return f"no known consumer; {drop} of clients that use {_them(uncovered)}"
         case Outcome.NoTargets:
             why = f": {assessment.reason.detail}" if assessment.reason.detail else ""
@@ -168,7 +156,7 @@ def _why_it_fails(verdict: ConsumerVerdict) -> str:
     return f" ({probe.detail})" if isinstance(probe, PassesNowhere) else ""
 
 
-def _drop(uncovered: int, eligible: int, kind: str, client: Client | None) -> str:
+def dropped(uncovered: int, eligible: int, kind: str, client: Client | None) -> str:
     """ "2 of 3 eligible nodes drop the traffic"; the verb agrees with the first number."""
     return f"{uncovered} of {eligible} {kind} {_nodes(eligible)} {_verb(uncovered, client)} the traffic"
 
@@ -183,7 +171,7 @@ def _verb(number: int, client: Client | None) -> str:
     return "drops" if one else "drop"
 
 
-def _all_covered(eligible: int, kind: str) -> str:
+def all_covered(eligible: int, kind: str) -> str:
     if eligible == 1:
         return f"the only {kind} node has an endpoint"
     return f"each of the {eligible} {kind} nodes has an endpoint"
@@ -208,113 +196,3 @@ _EVIDENCE = {
 def evidence_in_words(evidence: Evidence) -> str:
     """How the rule of a consumer is known."""
     return _EVIDENCE[evidence]
-
-
-def delivered(outcome: Outcome) -> str:
-    """Status of the condition `Delivered`."""
-    if outcome <= Outcome.TargetsUnhealthy:
-        return "True"
-    return "False" if outcome.loses_requests else "Unknown"
-
-
-def covered(outcome: Outcome) -> str:
-    """Status of the condition `Covered`."""
-    if outcome <= Outcome.Covered:
-        return "True"
-    return "Unknown" if outcome in (Outcome.NoEndpoints, Outcome.Unknown) else "False"
-
-
-def condition_message(assessment: Assessment) -> str:
-    """Outcome, ports and consumer. Counts and node names change too often: each write to a Service reaches every
-    kube-proxy."""
-    return f"{_outcome_and_code(assessment)}: {_where(assessment)}{_next_step(assessment)}"
-
-
-def _outcome_and_code(assessment: Assessment | InternalAssessment) -> str:
-    outcome, code = assessment.outcome.name, assessment.reason.code
-    return outcome if code == outcome else f"{outcome} ({code})"
-
-
-def _next_step(assessment: Assessment | InternalAssessment) -> str:
-    if covered(assessment.outcome) == "True":
-        return ""
-    return f". Why, and what to do: etpguard explain {assessment.key}"
-
-
-def _where(assessment: Assessment) -> str:
-    """The ports and the consumer with the outcome."""
-    deciding = [verdict.consumer for verdict in assessment.deciding]
-    ports = sorted({each.port for each in deciding or assessment.ports})
-    through = ""
-    if deciding:
-        others = " and others" if len({each.object for each in deciding}) > 1 else ""
-        through = f" through {deciding[0]}{others}"
-    return f"{_listed_ports(ports)}{through}"
-
-
-def _listed_ports(ports: Sequence[str]) -> str:
-    named = ", ".join(port or "(unnamed)" for port in ports[:MAX_NAMED_PORTS])
-    more = " and others" if len(ports) > MAX_NAMED_PORTS else ""
-    return f"port{'s' if len(ports) > 1 else ''} {named}{more}"
-
-
-def internal_message(assessment: InternalAssessment) -> str:
-    """Outcome and ports. Counts and node names change too often."""
-    return f"{_internal_summary(assessment)}{_next_step(assessment)}"
-
-
-def _internal_summary(assessment: InternalAssessment) -> str:
-    outcome = _outcome_and_code(assessment)
-    deciding = [port.state for port in assessment.ports if port.outcome is assessment.outcome]
-    ports = sorted({port.port for port in deciding})
-    return f"{outcome}: {_listed_ports(ports)}" if ports else outcome
-
-
-def internal_note(assessment: InternalAssessment) -> str:
-    """The note of an Event about clients in the cluster. It names no node: a rollout of a DaemonSet leaves one
-    node after the other uncovered, and must not make an Event for each."""
-    summary = _internal_summary(assessment)
-    if assessment.outcome is not Outcome.Uncovered:
-        return clip_note(summary)
-    return clip_note(
-        f"{summary}; clients in the cluster lose their connections on nodes without an endpoint. "
-        f"ServiceCoverage {assessment.key.name} lists the nodes",
-        _next_step(assessment),
-    )
-
-
-def event_note(assessment: Assessment, table: NodeTable, about: str = "") -> str:
-    """Outcome and its meaning, ports, counts, up to five nodes, and the next step, within the bound of
-    events.k8s.io/v1. `about` comes first.
-
-    The note identifies the Event, so its format is stored data: see `report.events`."""
-    meaning = _MEANING.get(assessment.outcome)
-    outcome = _outcome_and_code(assessment) + (f", {meaning}" if meaning else "")
-    numbers = ", ".join(
-        f"{p.port or p.number}{f' ({p.node_port})' if p.node_port else ''}" for p in _event_ports(assessment)
-    )
-    parts = [f"{about}{outcome}: {_where(assessment)}", _event_nodes(assessment, table)]
-    if numbers:
-        parts.append(f"node ports: {numbers}")
-    return clip_note("; ".join(filter(None, parts)), _next_step(assessment))
-
-
-def _event_nodes(assessment: Assessment, table: NodeTable) -> str:
-    """How many nodes drop the traffic, and up to five of them; "" where no node is eligible."""
-    eligible, uncovered = assessment.eligible.bit_count(), assessment.uncovered.bit_count()
-    if assessment.outcome is Outcome.Outage and assessment.reason.code == NO_HEALTHY_TARGET:
-        return "no target passes the health check"
-    if not uncovered:
-        return _all_covered(eligible, "eligible") if assessment.outcome is Outcome.Covered and eligible else ""
-    names = table.names(assessment.uncovered, 5)
-    drop = _drop(uncovered, eligible, "eligible", client_of(assessment.ports, assessment.uncovered))
-    return f"{drop}: {listed(names, len(names), uncovered)}"
-
-
-def _event_ports(assessment: Assessment) -> list[PortState]:
-    """The ports whose traffic uncovered nodes drop: one entry for each node port, at most eight."""
-    seen: dict[tuple[str, int], PortState] = {}
-    for port in assessment.ports:
-        if port.dropped(assessment.uncovered or assessment.nodes):
-            seen.setdefault((port.port, port.node_port), port)
-    return list(seen.values())[:8]

@@ -12,7 +12,7 @@ from typing import Any
 from etpguard.assess import Assessment, InternalAssessment, Outcome
 from etpguard.objects import Condition, Key, Service
 from etpguard.objects.text import harmless
-from etpguard.report.sentences import condition_message, covered, internal_message
+from etpguard.report.messages import condition_message, covered, internal_message
 
 CONDITION = "etpguard.dev/Covered"
 INTERNAL_CONDITION = "etpguard.dev/CoveredInternally"

@@ -18,9 +18,10 @@ from etpguard.objects.times import parse
 from etpguard.report import transitions
 from etpguard.report.contract import Json, consumer_report, if_local_report, port_nodes
 from etpguard.report.internal import internal_status
+from etpguard.report.messages import condition_message, covered, delivered, internal_message
 from etpguard.report.node_names import NO_NAMES
 from etpguard.report.resilience import resilience_report
-from etpguard.report.sentences import condition_message, covered, delivered, explain_reason, internal_message
+from etpguard.report.sentences import explain_reason
 from etpguard.report.statuses import comparable, conditions_of, fitting, with_times
 
 MAX_STATUS_PORTS = 64
