@@ -16,27 +16,17 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from bench.large_cluster import endpoint_slice, large_cluster, node, size_options
 from etpguard.assess import Engine, picture_for
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.cluster import Picture, Touched
-from etpguard.objects import (
-    ENDPOINT_SLICE,
-    INGRESS,
-    INGRESS_CLASS,
-    NODE,
-    SERVICE,
-    AnyKind,
-    Key,
-    Reject,
-    decode_item,
-)
-from etpguard.objects.aws import TARGET_GROUP_BINDING
+from etpguard.objects import ENDPOINT_SLICE, NODE, SERVICE, AnyKind, Key, Reject, decode_item
 
 Json = dict[str, Any]
 
 
 def main() -> None:
-    options = _options()
+    options = size_options(__doc__ or "", rounds=7).parse_args()
     picture, versions = _picture(options), iter(range(10**6, 10**9))
     gc.collect()
     gc.freeze()
@@ -57,17 +47,17 @@ def main() -> None:
 
     def flip(number: int) -> Callable[[], object]:
         ready = "False" if number % 2 == 0 else "True"
-        entry = _decoded(NODE, _node(options.nodes // 2, ready, next(versions)))
+        entry = _decoded(NODE, node(options.nodes // 2, ready, next(versions)))
         return lambda: engine.refresh(_absorbed(picture, NODE, entry))
 
     def heartbeat(number: int) -> Callable[[], object]:
-        raw = _node(7, "True", next(versions))
+        raw = node(7, "True", next(versions))
         raw["metadata"]["labels"]["unused"] = str(number)
         entry = _decoded(NODE, raw)
         return lambda: engine.refresh(_absorbed(picture, NODE, entry))
 
     def move(number: int) -> Callable[[], object]:
-        raw = _slice(number % options.local, options, next(versions))
+        raw = endpoint_slice(number % options.local, options, next(versions))
         raw["endpoints"][0]["nodeName"] = nodes[number]
         entry = _decoded(ENDPOINT_SLICE, raw)
         return lambda: engine.refresh(_absorbed(picture, ENDPOINT_SLICE, entry))
@@ -86,21 +76,6 @@ def main() -> None:
         ("one slice of a Local Service changes", _median_of(20 * options.rounds, move)),
     ):
         print(f"{what:40}  {seconds * 1e3:9.2f} ms  {seconds / yardstick:7.3f} x")
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    for name, default in (
-        ("nodes", 5_000),
-        ("services", 10_000),
-        ("local", 2_000),
-        ("fronted", 500),
-        ("bindings", 2_000),
-        ("endpoints", 15),
-        ("rounds", 7),
-    ):
-        parser.add_argument(f"--{name}", type=int, default=default, help=f"default {default}")
-    return parser.parse_args()
 
 
 def _naive(picture: Picture) -> dict[tuple[Key, str], set[str]]:
@@ -146,118 +121,11 @@ def _picture(options: argparse.Namespace) -> Picture:
     return picture
 
 
-def large_cluster(options: argparse.Namespace) -> list[tuple[AnyKind, list[Json]]]:
-    """The objects by kind. `options` has the numbers that `main` takes."""
-    alb = {"metadata": {"name": "alb", "resourceVersion": "1"}, "spec": {"controller": "ingress.k8s.aws/alb"}}
-    return [
-        (NODE, [_node(i, "True", i + 1) for i in range(options.nodes)]),
-        (SERVICE, [_service(i, options, i + 1) for i in range(options.services)]),
-        (ENDPOINT_SLICE, [_slice(i, options, i + 1) for i in range(options.services)]),
-        (INGRESS_CLASS, [alb]),
-        (INGRESS, [_ingress(i, i + 1) for i in range(options.fronted)]),
-        (TARGET_GROUP_BINDING, [_binding(i, options, i + 1) for i in range(options.bindings)]),
-    ]
-
-
 def _decoded(kind: AnyKind, raw: Json) -> Any:
     entry = decode_item(kind, raw)
     if isinstance(entry, Reject):
         raise SystemExit(entry.message)
     return entry
-
-
-def _name(number: int) -> str:
-    return f"ip-10-{number // 65536}-{number // 256 % 256}-{number % 256}.ec2.internal"
-
-
-def _node(number: int, ready: str, version: int) -> Json:
-    return {
-        "metadata": {
-            "name": _name(number),
-            "resourceVersion": str(version),
-            "labels": {
-                "kubernetes.io/os": "linux",
-                "topology.kubernetes.io/zone": f"eu-west-1{'abc'[number % 3]}",
-            },
-        },
-        "spec": {"providerID": f"aws:///eu-west-1a/i-{number:017x}"},
-        "status": {"conditions": [{"type": "Ready", "status": ready}]},
-    }
-
-
-def _service(number: int, options: argparse.Namespace, version: int) -> Json:
-    local = number < options.local
-    ports: list[Json] = [{"name": "http", "port": 80}, {"name": "https", "port": 443}]
-    if local:
-        for offset, port in enumerate(ports):
-            port["nodePort"] = 30000 + 2 * number + offset
-    return {
-        "metadata": {
-            "name": f"service-{number}",
-            "namespace": f"team-{number % 50}",
-            "resourceVersion": str(version),
-        },
-        "spec": {
-            "type": "NodePort" if local else "ClusterIP",
-            "externalTrafficPolicy": "Local" if local else None,
-            "clusterIP": "10.96.0.1",
-            "clusterIPs": ["10.96.0.1"],
-            "ipFamilies": ["IPv4"],
-            "ports": ports,
-        },
-    }
-
-
-def _slice(number: int, options: argparse.Namespace, version: int) -> Json:
-    return {
-        "metadata": {
-            "name": f"service-{number}-x",
-            "namespace": f"team-{number % 50}",
-            "resourceVersion": str(version),
-            "labels": {"kubernetes.io/service-name": f"service-{number}"},
-        },
-        "addressType": "IPv4",
-        "ports": [
-            {"name": "http", "protocol": "TCP", "port": 80},
-            {"name": "https", "protocol": "TCP", "port": 443},
-        ],
-        "endpoints": [
-            {
-                "addresses": [f"10.{number % 250}.{number // 250}.{each}"],
-                "conditions": {"ready": True, "serving": True, "terminating": False},
-                "nodeName": _name((number * 17 + each * 331) % options.nodes),
-            }
-            for each in range(options.endpoints)
-        ],
-    }
-
-
-def _ingress(number: int, version: int) -> Json:
-    backend = {"service": {"name": f"service-{number}", "port": {"name": "http"}}}
-    return {
-        "metadata": {
-            "name": f"front-{number}",
-            "namespace": f"team-{number % 50}",
-            "resourceVersion": str(version),
-        },
-        "spec": {"ingressClassName": "alb", "rules": [{"http": {"paths": [{"path": "/", "backend": backend}]}}]},
-    }
-
-
-def _binding(number: int, options: argparse.Namespace, version: int) -> Json:
-    """Made by the controller for the Ingress, where there is one, and else by a person."""
-    owner = "ingress.k8s.aws/stack"
-    team, front = f"team-{number % 50}", f"front-{number}"
-    made = {f"{owner}-namespace": team, f"{owner}-name": front} if number < options.fronted else {}
-    return {
-        "metadata": {
-            "name": f"binding-{number}",
-            "namespace": team,
-            "resourceVersion": str(version),
-            "labels": made,
-        },
-        "spec": {"serviceRef": {"name": f"service-{number}", "port": "http"}, "targetType": "instance"},
-    }
 
 
 if __name__ == "__main__":

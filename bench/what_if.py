@@ -19,14 +19,16 @@ from typing import Any
 
 import msgspec
 
-from bench.core_pass import large_cluster
+from bench.large_cluster import large_cluster, size_options
 from etpguard.objects import ENDPOINT_SLICE
 
 Json = dict[str, Any]
 
 
 def main() -> None:
-    options = _options()
+    parser = size_options(__doc__ or "", rounds=5)
+    parser.add_argument("--pods", action="store_true", help="the dump has Pods")
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         dump = Path(folder, "dump.json")
         drained = _write(options, dump)
@@ -91,22 +93,6 @@ def _pods(slice_: Json, wanted: bool) -> list[Json]:
             }
         )
     return made if wanted else []
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    for name, default in (
-        ("nodes", 5_000),
-        ("services", 10_000),
-        ("local", 2_000),
-        ("fronted", 500),
-        ("bindings", 2_000),
-        ("endpoints", 15),
-        ("rounds", 5),
-    ):
-        parser.add_argument(f"--{name}", type=int, default=default, help=f"default {default}")
-    parser.add_argument("--pods", action="store_true", help="the dump has Pods")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from bench.core_pass import large_cluster
+from bench.large_cluster import large_cluster
 from etpguard.assess import Engine, picture_for
 from etpguard.assess.advice import Advisor
 from etpguard.assess.consumers.consumer import Consumer
