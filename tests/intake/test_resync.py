@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
+from typing import Any
 
 import pytest
 
 from etpguard.intake.freshness import Access
 from etpguard.intake.inbox import KindLost, ListBegins, ListEnds, ListItems
 from etpguard.kube.errors import Forbidden, NotServed, Unreachable
-from etpguard.objects import INGRESS, NODE, AnyKind, Key
+from etpguard.objects import ENDPOINT_SLICE, INGRESS, NODE, SERVICE, AnyKind, Key
 from etpguard.objects.cilium import CILIUM_BGP_ADVERTISEMENT as BGP
 from tests.intake.fakes import node, page
 from tests.intake.rig import EMPTY, ONE, Rig, play, until
@@ -149,6 +152,39 @@ def test_a_sign_while_the_list_runs_asks_for_another() -> None:
         await asyncio.gather(running, return_exceptions=True)
 
     play(scene, nodes=[ONE], ingresses=[EMPTY])
+
+
+def test_after_the_start_one_large_kind_is_listed_at_a_time_and_no_other_kind_waits_for_it() -> None:
+    """Pages that are decoded at the same time make the heap grow, and the heap does not shrink again."""
+    under_way = [0]
+    most = [0]
+
+    async def scene(rig: Rig) -> None:
+        await rig.resync.first()
+        ingress_listed = threading.Event()
+
+        def count(kind: AnyKind) -> None:
+            if kind is INGRESS:
+                ingress_listed.set()
+                return
+            under_way[0] += 1
+            most[0] = max(most[0], under_way[0])
+            ingress_listed.wait(10)
+            time.sleep(0.05)
+            under_way[0] -= 1
+
+        rig.reader.before = count
+        running = asyncio.create_task(rig.resync.run())
+        for kind in (NODE, SERVICE, ENDPOINT_SLICE, INGRESS):
+            rig.resync.note_gap(kind)
+        await until(lambda: rig.freshness.picture_status().fresh)
+        assert [rig.lists(kind) for kind in (NODE, SERVICE, ENDPOINT_SLICE, INGRESS)] == [2, 2, 2, 2]
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+    others: dict[AnyKind, list[Any]] = {SERVICE: [EMPTY], ENDPOINT_SLICE: [EMPTY]}
+    play(scene, nodes=[ONE], ingresses=[EMPTY], others=others)
+    assert most == [1]
 
 
 def test_a_look_that_finds_an_older_version_asks_for_a_list() -> None:

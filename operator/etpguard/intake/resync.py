@@ -19,7 +19,7 @@ from etpguard.intake.list_schedule import ListSchedule, jittered
 from etpguard.intake.timing import ListTiming
 from etpguard.kube.errors import Forbidden, KubeError, NotServed, Unreachable
 from etpguard.kube.failures import Failures
-from etpguard.kube.lists import in_served_version
+from etpguard.kube.lists import LARGE, in_served_version
 from etpguard.kube.on_request import OnRequest, uncounted
 from etpguard.kube.threads import in_thread
 from etpguard.objects import AnyKind, Held, Page
@@ -81,6 +81,7 @@ class Resync:
         self._schedules = {kind: ListSchedule(status, self._timing) for kind, status in freshness.kinds.items()}
         self._as_served: dict[AnyKind, AnyKind] = {}
         self._slots = asyncio.Semaphore(CONCURRENT_LISTS)
+        self._large = asyncio.Lock()
         self.changed = asyncio.Event()
 
     def readable(self) -> frozenset[AnyKind]:
@@ -180,6 +181,11 @@ class Resync:
             # Until its first list, its objects are not known: that is not the same as none.
             self._inbox.put(KindLost(kind, Access.UNTRIED.value))
             self._set_access(schedule.status, Access.UNTRIED)
+        # What the pages of large kinds take while they are decoded, the heap of the C library keeps.
+        async with self._large if kind in LARGE and not stream else nullcontext():
+            await self._list_now(kind, schedule, stream)
+
+    async def _list_now(self, kind: AnyKind, schedule: ListSchedule, stream: bool) -> None:
         early = self._early.take(kind) if self._early and stream else None
         # The requests of a list that has begun wait for no slot.
         async with nullcontext() if early else self._slots:
