@@ -212,6 +212,23 @@ def test_a_kind_that_may_not_be_watched_is_left_out_and_reported() -> None:
     play(lambda: Rig(SERVICE, INGRESS), scene)
 
 
+def test_a_kind_that_could_not_be_listed_meanwhile_is_watched_as_soon_as_it_can_be() -> None:
+    """Both permissions were taken away, and both come back."""
+
+    async def scene(rig: Rig) -> None:
+        run = await rig.runs_made(1)
+        run.forbidden.add(INGRESS)
+        run.fail(PermissionError("403"))
+        await rig.runs_made(2)
+        rig.resync.now_readable(SERVICE)
+        await asyncio.sleep(0.05)
+        assert rig.supervisor.missing() == [], "it cannot be listed"
+        rig.resync.now_readable(SERVICE, INGRESS)
+        assert (await rig.runs_made(3)).kinds == {SERVICE, INGRESS}
+
+    play(lambda: Rig(SERVICE, INGRESS), scene)
+
+
 def test_it_is_tried_again_though_nothing_else_may_be_watched() -> None:
     async def scene(rig: Rig) -> None:
         run = await rig.runs_made(1)

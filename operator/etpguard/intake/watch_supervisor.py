@@ -144,9 +144,11 @@ class WatchSupervisor:
         return failed
 
     def _wanted(self) -> frozenset[AnyKind]:
-        now = time.monotonic()
-        self._forbidden = {kind: until for kind, until in self._forbidden.items() if until > now}
-        watchable = {kind for kind in self._resync.readable() if kind.subset is None}
+        now, readable = time.monotonic(), self._resync.readable()
+        # A kind that cannot be listed either is tried again as soon as it can: both permissions were taken away.
+        until = self._forbidden.items()
+        self._forbidden = {kind: end for kind, end in until if end > now and kind in readable}
+        watchable = {kind for kind in readable if kind.subset is None}
         return frozenset(watchable - self._forbidden.keys())
 
     async def _attend(self, run: Run) -> str:
