@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from kopf._cogs.clients.errors import APIForbiddenError
 
 import etpguard
 from etpguard.app.logs import QUIET_LIBRARIES, JsonFormatter, TextFormatter, set_up
@@ -17,6 +18,7 @@ from etpguard.objects import Key
 from etpguard.objects.log_fields import action_fields, request_fields, service_fields
 
 Level = Literal["debug", "info", "warning", "error"]
+FORBIDDEN = APIForbiddenError("nodes is forbidden", status=403, headers={})
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +124,25 @@ def test_warnings(
     set_up("text", level)
     logging.getLogger(logger).warning(message)
     assert (message in capsys.readouterr().err) is printed
+
+
+@pytest.mark.parametrize(
+    ("level", "logger", "error", "tracebacks"),
+    [
+        pytest.param("info", "kopf._core.reactor", FORBIDDEN, 0, id="what the API server answered to Kopf"),
+        pytest.param("debug", "kopf._core.reactor", FORBIDDEN, 1, id="while debugging"),
+        pytest.param("info", "kopf._core.reactor", ValueError("odd"), 1, id="a fault of Kopf"),
+        pytest.param("info", "etpguard.x", FORBIDDEN, 1, id="our own"),
+    ],
+)
+def test_tracebacks(
+    capsys: pytest.CaptureFixture[str], level: Level, logger: str, error: Exception, tracebacks: int
+) -> None:
+    set_up("text", level)
+    logging.getLogger(logger).error("Watcher has failed: %s", error, exc_info=error)
+    printed = capsys.readouterr().err
+    assert f"Watcher has failed: {error}" in printed
+    assert printed.count(type(error).__qualname__) == tracebacks
 
 
 def test_set_up_twice_writes_each_line_once(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,8 @@ QUIET_LIBRARIES = {"kopf": logging.WARNING, "aiohttp": logging.WARNING, "asyncio
 NOISE = ("OS signals are ignored", "Request attempt")
 """The beginnings of warnings of Kopf that do not matter here. It runs outside the main thread on purpose, and the
 lists log each failure once, where Kopf logs it for each request."""
+KOPF_API_ERRORS = "kopf._cogs.clients.errors"
+"""The module of Kopf's exceptions for answers of the API server. Only `intake` imports Kopf."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 KOPF_ATTRIBUTES = ("k8s_ref", "k8s_skip", "settings")
 """Kopf adds these to its log records for its own use."""
@@ -34,10 +36,20 @@ def set_up(log_format: Literal["text", "json"], level: Literal["debug", "info", 
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     if level != "debug":
         handler.addFilter(_is_not_noise)
+        handler.addFilter(_without_known_traceback)
 
 
 def _is_not_noise(record: logging.LogRecord) -> bool:
     return not (record.name.startswith("kopf.") and str(record.msg).startswith(NOISE))
+
+
+def _without_known_traceback(record: logging.LogRecord) -> bool:
+    """Leaves only the message of what the API server answered to a watch of Kopf. The message has the whole
+    answer, and Kopf logs the same failure twice, each with a traceback of 35 lines."""
+    error = record.exc_info and record.exc_info[1]
+    if record.name.startswith("kopf.") and type(error).__module__ == KOPF_API_ERRORS:
+        record.exc_info = None
+    return True
 
 
 class TextFormatter(logging.Formatter):
