@@ -113,6 +113,34 @@ def test_whether_anything_may_be_changed(given: CoveragePolicy, sums: Ledger, al
     assert (condition["status"] == "True") is (reason in ("Enforce", "DryRun"))
 
 
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        pytest.param(
+            {POLICY_UID: Share(5, 10), "": Share(1, 99)},
+            "5 of 10 Services of the policy need remediation, more than 40% (triggerIf)",
+            id="the policy's",
+        ),
+        pytest.param(
+            {POLICY_UID: Share(1, 10), "": Share(50, 99)},
+            "50 of 99 Services with Local need remediation, more than 40% (--breaker)",
+            id="the operator's",
+        ),
+        pytest.param(
+            {POLICY_UID: Share(1, 10), "": Share(1, 10, NOW)},
+            "more Services with Local needed remediation recently than 40% (--breaker); wait until ",
+            id="a short while ago",
+        ),
+    ],
+)
+def test_the_condition_says_which_breaker_is_open_and_of_what_it_is_a_share(
+    shares: dict[str, Share], message: str
+) -> None:
+    made = status(policy(), ledger(shares=shares))
+    (condition,) = (c for c in made["conditions"] if c["type"] == "RemediationAllowed")
+    assert condition["message"].startswith(message)
+
+
 def test_an_open_breaker_has_a_message_that_does_not_change() -> None:
     """Its numbers change from second to second, and the page tells a reader to print the message."""
     key = case().service.key

@@ -35,7 +35,7 @@ class Action(Enum):
     DRY_RUN = "dry-run"
     ROLL_BACK = "roll back"
     NOTE_USER_ROLLBACK = "record that a person restored Local"
-    NOTE_REVERT = "record that a tool restored Local"
+    NOTE_REVERT = "record that Local was restored"
     NOTE_POLICY = "record another policy"
     FORGET = "discard the intent"
     WITHDRAW = "withdraw the rollback"

@@ -110,21 +110,23 @@ def _barred(policy: CoveragePolicy, round_: Round, now: float) -> Reason | None:
     if ledger.blind is not None:
         # Without its detail, which changes while the picture is stale.
         return Reason(ledger.blind.code, reasons.PICTURE_NOT_FRESH.meaning)
-    return _tripped(spec.remediation.trigger_if, ledger.shares.get(policy.uid), "the policy's", now) or _tripped(
-        ledger.breaker, everywhere(ledger, policy.metadata.namespace or ""), "all", now
+    return _tripped(
+        spec.remediation.trigger_if, ledger.shares.get(policy.uid), "of the policy", "triggerIf", now
+    ) or _tripped(
+        ledger.breaker, everywhere(ledger, policy.metadata.namespace or ""), "with Local", "--breaker", now
     )
 
 
-def _tripped(breaker: TriggerIf, share: Share | None, whose: str, now: float) -> Reason | None:
+def _tripped(breaker: TriggerIf, share: Share | None, which: str, setting: str, now: float) -> Reason | None:
     if share is None:
         return None
     limit = breaker.uncovered_services_less_than_or_equal_to
     match breakers.state(breaker, share, now):
         case Open():
-            many = f"{share.in_need} of {share.of}, more than {limit}, of {whose} Services need remediation"
-            return reasons.TOO_MANY_AFFECTED.because(many)
+            many = f"{share.in_need} of {share.of} Services {which} need remediation"
+            return reasons.TOO_MANY_AFFECTED.because(f"{many}, more than {limit} ({setting})")
         case Cooling(until):
-            recently = f"more than {limit} of {whose} Services needed remediation recently"
+            recently = f"more Services {which} needed remediation recently than {limit} ({setting})"
             return reasons.STORM_COOLDOWN.because(f"{recently}; wait until {rfc3339(math.ceil(until))}")
         case None:
             return None
