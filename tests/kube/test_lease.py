@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import pytest
 
@@ -63,6 +64,22 @@ def test_a_lease_is_taken_over_once_its_holder_was_silent_for_its_length_by_our_
     assert not b.round(14.9)
     assert b.round(0.2)
     assert (server.spec["holderIdentity"], server.spec["leaseTransitions"]) == ("b", 1)
+
+
+def test_the_log_of_a_standby_names_each_leader_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    server = LeaseServer()
+    a, b, c = (Candidate(server, name) for name in "abc")
+    a.round()
+    for _ in range(5):
+        c.round(2)
+        a.round(2)
+    assert caplog.messages == ["Leading as a", "Standing by: a leads"]
+    a.leave()
+    b.round()
+    c.round()
+    c.round(2)
+    assert caplog.messages[2:] == ["No longer leading: asked to", "Leading as b", "Standing by: b leads"]
 
 
 def test_the_lease_is_stamped_with_the_wall_clock_that_was_given() -> None:

@@ -111,6 +111,7 @@ class Elector:
         self._renewed = float("-inf")
         self._known: Lease | None = None
         self._seen_at = 0.0
+        self._followed = ""
 
     def time_left(self) -> float:
         """How long a write that starts now may take, in seconds: it must end `margin` before the Lease expires.
@@ -193,6 +194,9 @@ class Elector:
             self._lead(False, f"{self.holder or 'nobody'} holds the Lease")
         if (self.holder in ("", self._identity) or self._ran_out()) and self._eligible():
             await self._take()
+        elif self.holder not in ("", self._identity, self._followed):
+            self._followed = self.holder
+            _log.info("Standing by: %s leads", self.holder, extra=self._fields)
 
     def _ran_out(self) -> bool:
         """Whether the Lease has expired, by the local clock. The time counts from when this replica first saw the
@@ -250,6 +254,7 @@ class Elector:
 
     def _lead(self, leading: bool, why: str) -> None:
         self.leading = leading
+        self._followed = ""
         if leading:
             self.term += 1
             _log.info("Leading as %s", self._identity, extra=self._fields)
