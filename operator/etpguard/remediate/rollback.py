@@ -199,9 +199,10 @@ class Rollback:
             policy=reference(deciding) if deciding else None,
             on_delete=deciding.spec.rollback.on_delete if deciding else "Keep",
         )
-        found = entered(before, "Applied", stamp, "rebuilt from the managedFields of the Service")
+        source = "the last record that was seen" if known else "the managedFields of the Service"
+        found = entered(before, "Applied", stamp, f"rebuilt from {source}")
         await self._recorder.write(now, msgspec.structs.replace(found, held_for=""))
-        return "record rebuilt from managedFields"
+        return f"record rebuilt from {source}"
 
 
 def _requested(intent: Remediation, why: Reason) -> bool:
