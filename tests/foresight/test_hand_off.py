@@ -219,6 +219,12 @@ def test_who_sends_to_the_nodes_of_endpoints_stops_without_a_check(
     assert found.because[0].startswith(says)
 
 
+def test_another_rule_that_is_possible_stops_nothing_unless_it_follows_endpoints() -> None:
+    keeps = consumer(NoHealthCheck(), rule=ANY_CLIENT, otherwise=NodeRule(exclude_label_as_bool=True))
+    found = hand_off(keeps, GKE, window(0, 0), forwards_to_terminating=True)
+    assert (found.verdict, found.seconds) == (Seam.LOSSY, (0, None))
+
+
 def test_a_health_check_bounds_the_time_of_who_follows_endpoints() -> None:
     follows = consumer(HCNP, rule=NodeRule(hosts=Hosts.USABLE))
     assert hand_off(follows, GKE, window(14, 20), forwards_to_terminating=True).verdict is Seam.SEAMLESS
