@@ -141,6 +141,7 @@ def kept_at_local(scene: Scene) -> Iterator[None]:
             scene.cluster.request("DELETE", f"{ADMISSION}/{plural}/{name}")
 
 
+@pytest.mark.since(36)  # MutatingAdmissionPolicy
 @pytest.mark.parametrize("mode", ["Enforce", "DryRun"])
 def test_a_mutating_policy_that_keeps_local_is_no_success(scene: Scene, mode: str) -> None:
     scene.blackhole()
