@@ -170,8 +170,10 @@ class PortState(Struct, frozen=True):
             uncertain_through=(),
         )
 
-    def doubted_where_forwarding(self, doubts: Iterable[Uncertain]) -> PortState:
+    def doubted_where_forwarding(self, doubts: tuple[Uncertain, ...]) -> PortState:
         """The state with more doubts, each about those of its nodes that forward."""
+        if not doubts:
+            return self
         forwarding = self.forwarding
         more = tuple(each._replace(nodes=here) for each in doubts if (here := each.nodes & forwarding))
         return replace(self, uncertain=(*self.uncertain, *more)) if more else self

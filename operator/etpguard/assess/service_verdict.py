@@ -168,9 +168,8 @@ class Judge:
 
     def _unaddressed(self, states: ServiceStates, state: PortState) -> int:
         """Nodes without an address of the family, as their endpoints show, which have none in it either."""
-        lacking = self._lacking(state.family)
-        other = states.of(state.port, OTHER_FAMILY[state.family]) if lacking else None
-        return lacking & other.forwarding if other else 0
+        other = states.of(state.port, OTHER_FAMILY[state.family])
+        return self._lacking(state.family) & other.forwarding if other else 0
 
     def _lacking(self, family: IPFamily) -> int:
         """The nodes that have addresses, and none of the family."""
@@ -197,6 +196,7 @@ class Judge:
         ready = self._eligible.ready & nodes.present
         hosting = reduce(or_, (state.forwarding for state in states), 0)
         renamed = self._renamed(hosting)
+        families = {state.family for state in states}
         return Circumstances(
             ready=ready,
             unproxied=ready & (self._eligible.edge | self._eligible.of(_VIRTUAL_NODES)),
@@ -204,7 +204,7 @@ class Judge:
             unreadable_reason=self._unreadable.first,
             blind=self._blind(key),
             epoch=nodes.epoch,
-            lacking={family: self._lacking(family) for family in OTHER_FAMILY},
+            lacking={family: self._lacking(family) for family in families} if len(families) > 1 else {},
             assumptions=(self._hostname_override(renamed),) if renamed else (),
         )
 
