@@ -8,9 +8,9 @@ import pytest
 
 from etpguard.assess.consumers.clouds import cloud_families
 from etpguard.assess.consumers.consumer import Consumer
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES, EVERY_NODE
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES
 from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, Otherwise
-from etpguard.assess.node_rule import NodeRule
+from etpguard.assess.node_rule import EVERY_NODE, NodeRule
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import HealthCheckNodePort, OwnNodePort, Probe
 from etpguard.cluster import Picture

@@ -19,7 +19,7 @@ from etpguard.assess.consumers.targets import (
 from etpguard.assess.eligible_nodes import EligibleNodes
 from etpguard.assess.health_prediction import HealthPrediction
 from etpguard.assess.node_port_addresses import NodePortAddresses
-from etpguard.assess.node_rule import EXCLUDE_LABEL, Hosts, NodeRule, Readiness
+from etpguard.assess.node_rule import EVERY_NODE, EXCLUDE_LABEL, Hosts, NodeRule
 from etpguard.assess.node_states import Frontend, PortState, ServiceStates
 from etpguard.assess.outcome import (
     NO_HEALTHY_TARGET,
@@ -49,7 +49,6 @@ _REASONS = {code: Reason(code) for code in (*Outcome.__members__, NO_HEALTHY_TAR
 REGISTRATION_STOPS = ("NodeNotIdentified", "RegistrationBlocked")
 """The reasons with which a node may keep the controller from registering and removing any other."""
 _PODS = Reason("TargetsPods", "it sends to pods directly, so the traffic policy is not on its path")
-_ANY_NODE = NodeRule(taints=(), readiness=Readiness.IGNORED)
 _NOT_IN_FAMILY = Reason(
     "NodeAddressNotServed",
     "it also sends to InternalIPs of an IP family that the Service does not have, where nothing serves the node "
@@ -152,7 +151,7 @@ class ConsumerJudge:
         agree."""
         consumer = worst.consumer
         if worst.outcome is Outcome.Covered and targets.each_internal:
-            beyond = replace(_ANY_NODE, internal_beyond=consumer.ip_families)
+            beyond = replace(EVERY_NODE, internal_beyond=consumer.ip_families)
             if eligible & self._nodes_of(beyond):
                 return replace(worst, outcome=Outcome.Unknown, reason=_NOT_IN_FAMILY)
         known = self._with_cause(as_far_as_known(worst, targets), rule, states)

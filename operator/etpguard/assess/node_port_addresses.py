@@ -6,13 +6,12 @@ from msgspec.structs import replace
 
 from etpguard.assess.data_planes.kube_proxy import PRIMARY
 from etpguard.assess.eligible_nodes import EligibleNodes
-from etpguard.assess.node_rule import NodeRule, Readiness
+from etpguard.assess.node_rule import EVERY_NODE
 from etpguard.assess.node_states import Uncertain
 from etpguard.assess.outcome import Reason
 from etpguard.assess.state_cache import NodeStateCache
 from etpguard.objects import IPFamily
 
-_ANY_NODE = NodeRule(taints=(), readiness=Readiness.IGNORED)
 _ONE_ADDRESS = Reason(
     "NodeAddressNotKnown",
     "kube-proxy may serve node ports only at the InternalIP of a node, by its nodePortAddresses or by the default "
@@ -42,9 +41,9 @@ class NodePortAddresses:
         found = []
         for ranges, nodes in self._states.rules.node_port_ranges[family]:
             if PRIMARY not in ranges:
-                found.append(Uncertain(nodes & self._eligible.of(replace(_ANY_NODE, outside=ranges)), _OUTSIDE))
+                found.append(Uncertain(nodes & self._eligible.of(replace(EVERY_NODE, outside=ranges)), _OUTSIDE))
             if external:
                 found.append(
-                    Uncertain(nodes & self._eligible.of(replace(_ANY_NODE, second_address=family)), _ONE_ADDRESS)
+                    Uncertain(nodes & self._eligible.of(replace(EVERY_NODE, second_address=family)), _ONE_ADDRESS)
                 )
         return tuple(found)

@@ -209,6 +209,7 @@ def _alternatives(any_of: tuple[tuple[Requirement, ...], ...]) -> str:
     return " or ".join(listed) + (" or others" if len(any_of) > 2 else "")
 
 
+EVERY_NODE = NodeRule(taints=(), readiness=Readiness.IGNORED)
 ANY_CLIENT = NodeRule(
     requirements=(
         Requirement("eks.amazonaws.com/compute-type", "NotIn", ("fargate",)),

@@ -9,10 +9,10 @@ from typing import Any
 from msgspec import Struct
 
 from etpguard.assess.consumers.consumer import Consumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE
 from etpguard.assess.consumers.node_addresses import addresses_of, holders
 from etpguard.assess.consumers.targets import PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
+from etpguard.assess.node_rule import EVERY_NODE
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.cluster.picture import Referrer

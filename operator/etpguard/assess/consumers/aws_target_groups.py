@@ -36,6 +36,11 @@ CLASSIC_CHECK = CheckDefaults(interval=10, timeout=5, unhealthy=6, healthy=2)
 NLB_LAG = (30, 40)
 """Seconds that an NLB sends on after a target is unhealthy, at least and at most, as AWS support names them."""
 
+INSTANCE_ID = "(?:.*/)?i-[^/]*"
+"""A providerID that names an instance. The part before the last "/" is not looked at."""
+PROXIED, PRESERVED = "proxy_protocol_v2.enabled", "preserve_client_ip.enabled"
+"""Attributes of target groups."""
+
 CLASSIC = "cloud-provider/aws-clb"
 """The controller of a Classic Load Balancer."""
 

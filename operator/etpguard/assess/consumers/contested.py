@@ -13,7 +13,7 @@ from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.gke.passthrough import RBS
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
 from etpguard.assess.consumers.kube_vip import VIP_HOST
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer
+from etpguard.assess.consumers.load_balancers import Balancer
 from etpguard.assess.consumers.metallb.advertisements import POOL
 from etpguard.assess.consumers.metallb.family import MARKS
 from etpguard.assess.consumers.on_premises import antrea, purelb
@@ -21,6 +21,7 @@ from etpguard.assess.consumers.recognition import classless, first_mark
 from etpguard.assess.consumers.targets import PossibleNodes
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import EVERY_NODE
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
 

@@ -10,12 +10,13 @@ from etpguard.assess.consumers.aws_target_groups import is_classic
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import backends
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer
+from etpguard.assess.consumers.load_balancers import Balancer
 from etpguard.assess.consumers.recognition import Recognition, addressed_by_ip, by_class, classless, sole_cloud
 from etpguard.assess.consumers.remedies import ClientIP, annotate, cluster
 from etpguard.assess.consumers.targets import PodTargets, PossibleNodes, Targets, not_modelled
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import EVERY_NODE
 from etpguard.assess.outcome import Outcome
 from etpguard.assess.platforms import EKS_AUTO
 from etpguard.objects import INGRESS_CLASS, Key, Node, Service

@@ -9,12 +9,13 @@ from collections.abc import Iterable, Sequence
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import backends
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED
+from etpguard.assess.consumers.load_balancers import UNCHECKED
 from etpguard.assess.consumers.remedies import drop_annotation
 from etpguard.assess.consumers.targets import NodeTargets, PodTargets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.go_booleans import BOOLEANS
+from etpguard.assess.node_rule import EVERY_NODE
 from etpguard.objects import Node, Service
 
 CONTROLLERS = (

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from etpguard.assess.consumers.consumer import Consumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE
 from etpguard.assess.consumers.targets import Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
+from etpguard.assess.node_rule import EVERY_NODE
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.objects import INGRESS, INGRESS_CLASS, Ingress, IngressClass, Key, Service

@@ -30,9 +30,6 @@ OLDER_CLOUD_NODES = replace(CLOUD_NODES, exclude_label_as_bool=False, exclude_la
 """The same before v0.34.0, where controller.go nodeIncludedPredicate does not read the value of the label. The
 go.mod of a controller names its version."""
 
-EVERY_NODE = NodeRule(taints=(), readiness=Readiness.IGNORED)
-"""All nodes to which an unknown load balancer might send."""
-
 SOME_NODES = NodeRule(requirements=(Requirement(EXCLUDE_LABEL, "DoesNotExist"),))
 """The nodes to which most load balancers send. Where there is none, an unknown one may have no target."""
 

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED
+from etpguard.assess.consumers.load_balancers import UNCHECKED
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
 from etpguard.assess.consumers.targets import NodeTargets, Otherwise, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
-from etpguard.assess.node_rule import NodeRule, Readiness
+from etpguard.assess.node_rule import EVERY_NODE, NodeRule, Readiness
 from etpguard.assess.node_selection import MAX_LENGTH
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Outcome, Reason

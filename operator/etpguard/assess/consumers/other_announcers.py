@@ -5,10 +5,10 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.cilium_objects import advertisements_for, held_leases, policies_for
-from etpguard.assess.consumers.load_balancers import EVERY_NODE
 from etpguard.assess.consumers.targets import PossibleNodes
 from etpguard.assess.consumers.view import View
 from etpguard.assess.go_booleans import BOOLEANS
+from etpguard.assess.node_rule import EVERY_NODE
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
 from etpguard.objects.cilium import (

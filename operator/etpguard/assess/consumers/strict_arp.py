@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
-from etpguard.assess.consumers.load_balancers import EVERY_NODE
 from etpguard.assess.consumers.targets import PossibleNodes
 from etpguard.assess.consumers.view import View
 from etpguard.assess.data_planes.kube_proxy import answers_arp_everywhere
+from etpguard.assess.node_rule import EVERY_NODE
 from etpguard.assess.outcome import Reason
 
 _CODE = "EveryNodeAnswersARP"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, no_node_port
+from etpguard.assess.consumers.load_balancers import UNCHECKED, no_node_port
 from etpguard.assess.consumers.remedies import spread
 from etpguard.assess.consumers.targets import (
     NodeTargets,
@@ -21,6 +21,7 @@ from etpguard.assess.consumers.targets import (
 )
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import EVERY_NODE
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Node, Service, ServicePort

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import AWS_LBC, NO_CONTROLLER, Handler, backends
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, SOME_NODES, Balancer
+from etpguard.assess.consumers.load_balancers import SOME_NODES, Balancer
 from etpguard.assess.consumers.recognition import CLOUDS, in_cluster_balancers
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
 from etpguard.assess.consumers.targets import CONTROLLER_NOT_MODELLED, PossibleNodes
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import EVERY_NODE
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import INGRESS, Node, Service
 

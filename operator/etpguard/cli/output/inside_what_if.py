@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from etpguard.cli.output.inside_table import TITLE
 from etpguard.cli.output.table import NAMED, nodes, plain
 from etpguard.cluster import NodeTable
 from etpguard.foresight.bounds import Bounds
@@ -13,7 +14,6 @@ from etpguard.report.sentences import explain_internal
 
 Json = dict[str, Any]
 
-TITLE = "Clients in the cluster (internalTrafficPolicy Local):"
 _HEADER = ("SERVICE", "NOW", "DURING", "SETTLED, WORST", "SETTLED, BEST", "GO DARK", "FOR")
 
 

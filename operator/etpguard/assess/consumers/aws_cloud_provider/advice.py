@@ -11,12 +11,16 @@ from etpguard.assess.consumers.aws_cloud_provider.annotations import (
     CHECK_PORT,
     CHECK_PROTOCOL,
     PREFIX,
-    PRESERVED,
-    PROXIED,
     TARGET_NODES,
     TYPE,
 )
-from etpguard.assess.consumers.aws_target_groups import is_nlb, without_proxy_protocol, zones_without
+from etpguard.assess.consumers.aws_target_groups import (
+    PRESERVED,
+    PROXIED,
+    is_nlb,
+    without_proxy_protocol,
+    zones_without,
+)
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.known_annotations import AWS_NLB, AWS_NLB_BEGINNINGS, spelling
 from etpguard.assess.consumers.remedies import (

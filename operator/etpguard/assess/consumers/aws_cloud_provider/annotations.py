@@ -8,5 +8,3 @@ CHECK_PORT, CHECK_PROTOCOL, CHECK_PATH = (f"{PREFIX}healthcheck-{part}" for part
 CROSS_ZONE = f"{PREFIX}cross-zone-load-balancing-enabled"
 """Off unless it is set: aws_loadbalancer.go."""
 ATTRIBUTES = f"{PREFIX}target-group-attributes"
-PROXIED, PRESERVED = "proxy_protocol_v2.enabled", "preserve_client_ip.enabled"
-"""Of the keys of `ATTRIBUTES`, those that the controller takes."""

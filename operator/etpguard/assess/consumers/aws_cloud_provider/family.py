@@ -18,8 +18,6 @@ from etpguard.assess.consumers.aws_cloud_provider.annotations import (
     CHECK_PROTOCOL,
     CROSS_ZONE,
     PREFIX,
-    PRESERVED,
-    PROXIED,
     TARGET_NODES,
     TYPE,
 )
@@ -28,7 +26,10 @@ from etpguard.assess.consumers.aws_target_groups import (
     CLASSIC_CHECK,
     CLASSIC_NAME,
     CLOUD_PROVIDER_NLB_CHECK,
+    INSTANCE_ID,
     NETWORK_NAME,
+    PRESERVED,
+    PROXIED,
     is_classic,
     named_by_aws,
 )
@@ -82,7 +83,7 @@ from etpguard.objects import Node, Service, ServicePort
 
 _PLAIN = PassesNowhere("kube-proxy answers plain HTTP")
 
-_NODES = replace(CLOUD_NODES, provider_id="(?:.*/)?i-[^/]*", skips_unidentified=True)
+_NODES = replace(CLOUD_NODES, provider_id=INSTANCE_ID, skips_unidentified=True)
 """aws_loadbalancer.go:1802-1857: nodes whose providerID names no instance are left out."""
 
 _PROTOCOLS = {True: ("TCP", "UDP"), False: ("TCP",)}

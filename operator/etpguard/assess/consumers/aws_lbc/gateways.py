@@ -27,7 +27,7 @@ from etpguard.assess.consumers.aws_lbc.health_checks import (
 )
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
 from etpguard.assess.consumers.aws_lbc.targets import Sender, consumer
-from etpguard.assess.consumers.aws_target_groups import minimum_healthy
+from etpguard.assess.consumers.aws_target_groups import PROXIED, minimum_healthy
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.targets import CheckSettings, HealthCheck
 from etpguard.assess.consumers.view import View
@@ -236,9 +236,7 @@ def _over(high: TargetGroupProps, low: TargetGroupProps) -> TargetGroupProps:
 def _setting(props: TargetGroupProps, load_balancer: str, service: Service) -> _Setting:
     """buildTargetGroupHealthCheckConfig. An NLB under Local probes healthCheckNodePort; an ALB never does."""
     config = props.health_check_config or HealthCheckConfig()
-    on = load_balancer == "nlb" and proxy_protocol.attribute_is_on(
-        props.attributes.get(proxy_protocol.ATTRIBUTE, "")
-    )
+    on = load_balancer == "nlb" and proxy_protocol.attribute_is_on(props.attributes.get(PROXIED, ""))
     minimum = minimum_healthy(props.attributes, by_zone=load_balancer == "nlb")
     local = load_balancer == "nlb" and service.policy == "Local"
     protocol = (config.health_check_protocol or _protocol(props, load_balancer, local)).upper()

@@ -21,9 +21,10 @@ from etpguard.assess.consumers.aws_lbc.weights import Actions, without_traffic
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.ingresses import AWS_LBC
 from etpguard.assess.consumers.known_annotations import AWS_ALB, AWS_ALB_BEGINNINGS, misspelt
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, SOME_NODES
+from etpguard.assess.consumers.load_balancers import SOME_NODES
 from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, PossibleNodes
 from etpguard.assess.consumers.view import View
+from etpguard.assess.node_rule import EVERY_NODE
 from etpguard.assess.node_states import ip_families
 from etpguard.assess.outcome import Reason
 from etpguard.assess.resilience import MinimumHealthy

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from etpguard.assess.consumers.aws_lbc import proxy_protocol
 from etpguard.assess.consumers.aws_lbc.annotations import NLB
 from etpguard.assess.consumers.aws_lbc.commands import annotate, arn, configuration
-from etpguard.assess.consumers.aws_target_groups import is_nlb
+from etpguard.assess.consumers.aws_target_groups import PROXIED, is_nlb
 from etpguard.assess.consumers.changes import Step
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.remedies import asks_the_pods
@@ -53,7 +52,7 @@ def to_traffic_port(service: Service, consumer: Consumer) -> Moved | None:
                 annotate(service, consumer, healthcheck_port="traffic-port", healthcheck_protocol="tcp"),
             )
         case "Gateway" if is_nlb(consumer):
-            on = {"targetGroupAttributes": [{"key": proxy_protocol.ATTRIBUTE, "value": "true"}]} if proxied else {}
+            on = {"targetGroupAttributes": [{"key": PROXIED, "value": "true"}]} if proxied else {}
             connects = {"healthCheckPort": "traffic-port", "healthCheckProtocol": "TCP"}
             return Moved(_WHOLE_CHECK, configuration(service, consumer, {"healthCheckConfig": connects}, on))
         case "Gateway":

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from etpguard.assess.consumers.aws_lbc.options import AwsOptions
+from etpguard.assess.consumers.aws_target_groups import INSTANCE_ID
 from etpguard.assess.node_rule import AUTOSCALER_TAINT, EXCLUDE_LABEL, NodeRule, Readiness, TaintRule
 from etpguard.objects import Requirement, Selector
 
@@ -21,8 +22,6 @@ TAINTS = (
     TaintRule(AUTOSCALER_TAINT),
     TaintRule("karpenter.sh/disrupted", "NoSchedule"),
 )
-# The part before the last "/" is not looked at. One node that does not match fails the whole binding.
-PROVIDER_ID = "(?:.*/)?i-[^/]*"
 
 
 def node_rule(selector: Selector | None, options: AwsOptions) -> NodeRule:
@@ -31,7 +30,7 @@ def node_rule(selector: Selector | None, options: AwsOptions) -> NodeRule:
         requirements=(*DEFAULT_REQUIREMENTS, *(selector.requirements if selector else ())),
         taints=TAINTS,
         readiness=Readiness.FAIL_OPEN if options.fail_open else Readiness.TRUE,
-        provider_id=PROVIDER_ID,
+        provider_id=INSTANCE_ID,  # one node that does not match fails the whole binding
     )
 
 

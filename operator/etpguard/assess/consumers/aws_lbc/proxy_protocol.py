@@ -10,16 +10,15 @@ from msgspec.structs import replace
 
 from etpguard.assess.consumers.aws_lbc.annotations import NLB, Annotations, ModelError, parse_port
 from etpguard.assess.consumers.aws_lbc.health_checks import accepts
+from etpguard.assess.consumers.aws_target_groups import PRESERVED, PROXIED
 from etpguard.assess.consumers.targets import HealthCheck
 from etpguard.assess.go_booleans import BOOLEANS
 from etpguard.assess.probe import HealthCheckNodePort, KubeProxyHealthz, PassesNowhere
 from etpguard.objects import Service, ServicePort
 
-ATTRIBUTE = "proxy_protocol_v2.enabled"
 ATTRIBUTES = "target-group-attributes"
 
 _PER_GROUP, _ALL = "proxy-protocol-per-target-group", "proxy-protocol"
-_PRESERVE = "preserve_client_ip.enabled"
 _NOT_UNDERSTOOD = PassesNowhere("kube-proxy does not understand PROXY protocol")
 
 
@@ -51,23 +50,23 @@ class ProxyProtocol:
         if self._everywhere is not None:
             value = "true"
         if value not in ("", "true", "false"):
-            raise self._annotations.error(source, f"has a {ATTRIBUTE} that is neither true nor false")
+            raise self._annotations.error(source, f"has a {PROXIED} that is neither true nor false")
         return value == "true"
 
     def _attribute(self, suffix: str) -> str:
         """The attribute as an annotation sets it; with "", the other annotations decide, or the default of AWS,
         which is off."""
         attributes = self._annotations.pairs(suffix)
-        if attributes.get(_PRESERVE, "true") not in BOOLEANS:
-            raise self._annotations.error(suffix, f"has a {_PRESERVE} that is no bool")
-        return attributes.get(ATTRIBUTE, "")
+        if attributes.get(PRESERVED, "true") not in BOOLEANS:
+            raise self._annotations.error(suffix, f"has a {PRESERVED} that is no bool")
+        return attributes.get(PROXIED, "")
 
 
 def attribute_is_on(value: str) -> bool:
     """Whether the target group attribute of a TargetGroupConfiguration turns it on; the value is "" where none is
     given."""
     if value not in ("", "true", "false"):
-        raise ModelError("MalformedConfiguration", f"{ATTRIBUTE} of a TargetGroupConfiguration is {value[:40]!r}")
+        raise ModelError("MalformedConfiguration", f"{PROXIED} of a TargetGroupConfiguration is {value[:40]!r}")
     return value == "true"
 
 

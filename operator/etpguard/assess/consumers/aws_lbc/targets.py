@@ -14,10 +14,9 @@ from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, NoneHeal
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_rule import NodeRule
 from etpguard.assess.outcome import Reason
-from etpguard.assess.resilience import MinimumHealthy
+from etpguard.assess.resilience import ONE_HEALTHY, MinimumHealthy
 from etpguard.objects import IPFamily, Key, Service
 
-_ONE = MinimumHealthy()
 _OF_INSTANCES = ("fail_open", "max_targets")
 """The options that matter only for instance targets."""
 
@@ -66,7 +65,7 @@ def consumer(
     group: TargetGroup,
     check: HealthCheck | None,
     options: AwsOptions,
-    minimum: MinimumHealthy = _ONE,
+    minimum: MinimumHealthy = ONE_HEALTHY,
 ) -> Consumer:
     """The consumer of the port that `reference` names; `check` is that of instance targets. The outcome is Unknown
     where the controller cannot register the targets."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 from etpguard.assess.consumers.cilium.l2 import ENDPOINTS_LEAD, release_of_nodes, selected_nodes
 from etpguard.assess.consumers.cilium.services import BGP
 from etpguard.assess.consumers.cilium_objects import policies_for
-from etpguard.assess.consumers.load_balancers import (
-    EVERY_NODE,
-    UNCHECKED,
-)
+from etpguard.assess.consumers.load_balancers import UNCHECKED
 from etpguard.assess.consumers.targets import PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
+from etpguard.assess.node_rule import EVERY_NODE
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
 

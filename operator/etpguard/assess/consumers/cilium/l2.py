@@ -5,15 +5,11 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from etpguard.assess.consumers.cilium_objects import held_leases, policies_for
-from etpguard.assess.consumers.load_balancers import (
-    EVERY_NODE,
-    NO_NODE,
-    UNCHECKED,
-)
+from etpguard.assess.consumers.load_balancers import NO_NODE, UNCHECKED
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.data_planes.interface import DataPlane
-from etpguard.assess.node_rule import Hosts, NodeRule, Readiness
+from etpguard.assess.node_rule import EVERY_NODE, Hosts, NodeRule, Readiness
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
 from etpguard.objects.cilium import (

@@ -15,7 +15,7 @@ from etpguard.assess.consumers.clouds.cloud import CHANGES_TARGETS, FOLLOWS_PODS
 from etpguard.assess.consumers.consumer import Advice, Consumer, ConsumerVerdict
 from etpguard.assess.consumers.ingresses import AKO, IngressBackend, backends
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, Balancer
+from etpguard.assess.consumers.load_balancers import Balancer
 from etpguard.assess.consumers.recognition import by_class
 from etpguard.assess.consumers.remedies import ClientIP, cluster, spread
 from etpguard.assess.consumers.targets import (
@@ -28,7 +28,7 @@ from etpguard.assess.consumers.targets import (
 )
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
-from etpguard.assess.node_rule import Hosts, NodeRule
+from etpguard.assess.node_rule import EVERY_NODE, Hosts, NodeRule
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.probe import NotModelled
 from etpguard.objects import Node, Service

@@ -11,7 +11,7 @@ from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.consumer import Advice, ConsumerVerdict
 from etpguard.assess.consumers.interface import DocumentedConsumer
 from etpguard.assess.consumers.known_annotations import EXOSCALE
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, on_health_check_node_port, port_number
+from etpguard.assess.consumers.load_balancers import on_health_check_node_port, port_number
 from etpguard.assess.consumers.remedies import ClientIP, annotate_service, unpin
 from etpguard.assess.consumers.targets import (
     CheckSettings,
@@ -23,7 +23,7 @@ from etpguard.assess.consumers.targets import (
 )
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
-from etpguard.assess.node_rule import NodeRule
+from etpguard.assess.node_rule import EVERY_NODE, NodeRule
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.assess.platforms import EXOSCALE_POOL, EXOSCALE_POOL_LABEL
 from etpguard.assess.probe import HealthCheckNodePort

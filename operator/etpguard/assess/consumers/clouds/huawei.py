@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from etpguard.assess.consumers.clouds.cloud import FOLLOWS_PODS, Cloud
 from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, OLDER_CLOUD_NODES, UNCHECKED
+from etpguard.assess.consumers.load_balancers import OLDER_CLOUD_NODES, UNCHECKED
 from etpguard.assess.consumers.recognition import Recognition, sole_cloud
 from etpguard.assess.consumers.targets import (
     CheckSettings,
@@ -24,7 +24,7 @@ from etpguard.assess.consumers.targets import (
 )
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
-from etpguard.assess.node_rule import Hosts
+from etpguard.assess.node_rule import EVERY_NODE, Hosts
 from etpguard.assess.outcome import Reason
 from etpguard.assess.probe import NotModelled, OwnNodePort
 from etpguard.objects import Service, ServicePort

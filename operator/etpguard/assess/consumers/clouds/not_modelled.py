@@ -6,11 +6,12 @@ from collections.abc import Iterable
 
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, SOME_NODES, Balancer
+from etpguard.assess.consumers.load_balancers import SOME_NODES, Balancer
 from etpguard.assess.consumers.recognition import CLOUDS, by_nodes, classless, sole_cloud
 from etpguard.assess.consumers.targets import not_modelled
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import EVERY_NODE
 from etpguard.objects import Service
 
 

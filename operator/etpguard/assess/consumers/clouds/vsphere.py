@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from etpguard.assess.consumers.clouds.cloud import Cloud
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES, EVERY_NODE, UNCHECKED
+from etpguard.assess.consumers.load_balancers import CLOUD_NODES, UNCHECKED
 from etpguard.assess.consumers.remedies import ClientIP
 from etpguard.assess.consumers.targets import CheckSettings, HealthCheck, NodeTargets, Targets, not_modelled
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import EVERY_NODE
 from etpguard.assess.probe import OwnNodePort
 from etpguard.objects import Service, ServicePort
 

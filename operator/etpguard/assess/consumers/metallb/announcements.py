@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 from msgspec.structs import replace
 
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, NO_NODE, UNCHECKED, served_families
+from etpguard.assess.consumers.load_balancers import NO_NODE, UNCHECKED, served_families
 from etpguard.assess.consumers.metallb.advertisements import (
     Advertisements,
     advertisements_for,
@@ -22,7 +22,7 @@ from etpguard.assess.consumers.other_announcers import also_by_cilium, others
 from etpguard.assess.consumers.strict_arp import answered_everywhere
 from etpguard.assess.consumers.targets import NodeTargets, Otherwise, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
-from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, EXCLUDE_LABEL, Hosts, NodeRule, Readiness
+from etpguard.assess.node_rule import CONTROL_PLANE_TAINTS, EVERY_NODE, EXCLUDE_LABEL, Hosts, NodeRule, Readiness
 from etpguard.assess.outcome import Reason
 from etpguard.assess.platforms import TAINTED
 from etpguard.objects import Key, Kind, Requirement, Service

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, served_families
+from etpguard.assess.consumers.load_balancers import served_families
 from etpguard.assess.consumers.on_premises.announcer import Announcer, named_node
 from etpguard.assess.consumers.recognition import Recognition, by_mark
 from etpguard.assess.consumers.strict_arp import answered_everywhere
 from etpguard.assess.consumers.targets import PossibleNodes, Targets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import EVERY_NODE
 from etpguard.assess.outcome import Reason
 from etpguard.objects import Service
 

@@ -17,13 +17,13 @@ from etpguard.assess.consumers.announced_addresses import (
 )
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED, Balancer
+from etpguard.assess.consumers.load_balancers import UNCHECKED, Balancer
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
 from etpguard.assess.consumers.recognition import Recognition, first_mark
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
-from etpguard.assess.node_rule import EXCLUDE_LABEL, Hosts
+from etpguard.assess.node_rule import EVERY_NODE, EXCLUDE_LABEL, Hosts
 from etpguard.assess.outcome import Reason
 from etpguard.objects import IPFamily, Key, Requirement, Service
 from etpguard.objects.calico import BGP_CONFIGURATION, BGPConfigurationSpec, ServiceBlock

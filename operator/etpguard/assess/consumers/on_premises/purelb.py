@@ -11,12 +11,13 @@ from msgspec.structs import replace
 from etpguard.assess.consumers.announced_addresses import shared_address
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import DocumentedConsumer
-from etpguard.assess.consumers.load_balancers import EVERY_NODE, UNCHECKED
+from etpguard.assess.consumers.load_balancers import UNCHECKED
 from etpguard.assess.consumers.on_premises.announcer import HOSTING, Announcer
 from etpguard.assess.consumers.recognition import Recognition, by_mark, classless, of_class
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, Targets, UnknownOutcome
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence
+from etpguard.assess.node_rule import EVERY_NODE
 from etpguard.assess.outcome import Reason
 from etpguard.cluster.picture import Referrer
 from etpguard.objects import SERVICE, Key, Kind, Service
