@@ -60,7 +60,8 @@ func main() {
 	}
 }
 
-// setDefaults sets the protocol as the API server does.
+// setDefaults sets the protocol, and the name of an endpoint port, as the API server does
+// (pkg/apis/discovery/v1/defaults.go).
 func (c *cluster) setDefaults() {
 	for i := range c.Services {
 		for j := range c.Services[i].Spec.Ports {
@@ -69,11 +70,15 @@ func (c *cluster) setDefaults() {
 			}
 		}
 	}
-	tcp := v1.ProtocolTCP
+	tcp, unnamed := v1.ProtocolTCP, ""
 	for i := range c.Slices {
 		for j := range c.Slices[i].Ports {
-			if port := &c.Slices[i].Ports[j]; port.Protocol == nil {
+			port := &c.Slices[i].Ports[j]
+			if port.Protocol == nil {
 				port.Protocol = &tcp
+			}
+			if port.Name == nil {
+				port.Name = &unnamed
 			}
 		}
 	}
