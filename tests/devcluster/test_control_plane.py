@@ -36,6 +36,7 @@ def _audit_of(cluster: Cluster, since: int, verb: str, name: str) -> list[Object
     ]
 
 
+@pytest.mark.since(37)
 def test_kubectl_talks_to_a_server_of_the_pinned_version(cluster: Cluster) -> None:
     version = json.loads(cluster.kubectl("version", "-o", "json"))
     assert version["serverVersion"]["gitVersion"] == "v1.37.2"
