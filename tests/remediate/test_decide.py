@@ -245,6 +245,7 @@ DRY = policy(mode="DryRun")
         pytest.param(standing(recorded_policy=None, governing=None), Action.NONE, "Kept", id="policy gone: Keep"),
         pytest.param(standing(governing=None, recorded_policy=policy()), Action.NONE, "Kept", id="ungoverned"),
         pytest.param(standing(policy(suspend=True)), Action.NONE, "Suspended", id="suspended"),
+        pytest.param(standing(service=service("")), Action.ROLL_BACK, "NotLocal", id="type without the policy"),
         pytest.param(
             standing(policy(mode="DryRun", **WHEN_COVERED), covered_since=NOW - 1800),
             Action.NONE,

@@ -305,7 +305,7 @@ def test_what_the_owner_declares_by_now_is_not_taken_back(scene: Scene, way: str
     assert scene.traffic_policy() == "Cluster"
 
 
-@pytest.mark.parametrize("way", ["policy deleted", "asked for"])
+@pytest.mark.parametrize("way", ["policy deleted", "asked for", "neither"])
 def test_a_service_whose_type_has_no_policy_any_more_is_not_said_to_be_local(scene: Scene, way: str) -> None:
     """The API server removes the field with the type."""
     scene.blackhole()
@@ -316,7 +316,7 @@ def test_a_service_whose_type_has_no_policy_any_more_is_not_said_to_be_local(sce
         assert scene.traffic_policy() == ""
         if way == "policy deleted":
             scene.delete_policy()
-        else:
+        elif way == "asked for":
             scene.patch_policy({"rollbackRequests": ["web"]})
         assert scene.wait_phase("Adopted")["message"] == "type ClusterIP has no externalTrafficPolicy"
         wait_for(lambda: MANAGER not in scene.managers(), 60, "the end of our ownership")

@@ -105,6 +105,9 @@ def _remediated(case: Case, record: Remediation, ledger: Ledger, now: float) -> 
     begun = record.phase == "RollingBack"
     if record.phase == "Applying":
         return made(Action.APPLY, reasons.APPLYING.because("the Service is patched; its record is next"))
+    if not service.spec.external_traffic_policy:
+        why = f"type {service.type} has no externalTrafficPolicy, so only the record ends"
+        return made(Action.ROLL_BACK, reasons.NOT_LOCAL.because(why))
     # An automatic rollback that began, and was not sent, needs its reason again: coverage may have ended.
     stay = Action.WITHDRAW if begun else Action.NONE
     governing, recorded = case.governing, case.recorded_policy
