@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import devcluster
-from devcluster import Cluster
+from devcluster import DEFAULT_CONTROLLERS, Cluster
 from devcluster.objects import apply
 from tests.arena import clear_namespace
 from tests.manifests.installed import foreign_kinds, install
@@ -18,7 +18,8 @@ from tests.remediate.stage import Scene
 
 @pytest.fixture(scope="package")
 def site() -> Iterator[Cluster]:
-    with devcluster.start(audit_bodies=True) as cluster:
+    controllers = (*DEFAULT_CONTROLLERS, "validatingadmissionpolicy-status-controller")
+    with devcluster.start(audit_bodies=True, controllers=controllers) as cluster:
         apply(cluster, foreign_kinds())
         install(cluster, kustomize("overlays/remediation"))
         yield cluster
