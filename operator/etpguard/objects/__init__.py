@@ -8,7 +8,7 @@ the shapes of one API each.
 from etpguard.objects.coverage import API_VERSION, GROUP, PolicyRef, Remediation, Revert, ServiceCoverage
 from etpguard.objects.decode import Held, Page, decode_item, decode_page, nothing_held
 from etpguard.objects.deferred import Deferred
-from etpguard.objects.endpoints import Endpoint, EndpointSlice, IPFamily
+from etpguard.objects.endpoints import IP_FAMILIES, Endpoint, EndpointSlice, IPFamily
 from etpguard.objects.ingresses import Backend, Ingress, IngressClass
 from etpguard.objects.kinds import (
     ENDPOINT_SLICE,
@@ -34,6 +34,7 @@ __all__ = [
     "GROUP",
     "INGRESS",
     "INGRESS_CLASS",
+    "IP_FAMILIES",
     "NAMESPACE",
     "NODE",
     "SERVICE",

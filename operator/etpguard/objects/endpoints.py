@@ -7,6 +7,7 @@ from typing import Literal
 from etpguard.objects.records import Key, LabelledMeta, LabelledRecord, Shape
 
 IPFamily = Literal["IPv4", "IPv6"]
+IP_FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 WEIGHT = "service.cilium.io/weight"
 """The only annotation of a slice that a data plane reads: Cilium pkg/annotation/k8s.go."""
 

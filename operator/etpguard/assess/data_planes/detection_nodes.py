@@ -14,7 +14,6 @@ from etpguard.objects.arguments import last_value, values_of
 from etpguard.objects.named import NamedObject
 from etpguard.objects.nodes import NO_ANNOTATIONS
 
-OS = "kubernetes.io/os"
 AKS_CILIUM = "kubernetes.azure.com/ebpf-dataplane"
 """AKS: this node runs Cilium, and AKS's kube-proxy DaemonSet excludes it. Others of its node pools may not."""
 AKS_CLUSTER = "kubernetes.azure.com/cluster"
@@ -111,7 +110,7 @@ def signs_of(
     network = node.network
     return NodeSigns(
         chosen=chosen,
-        windows=labels.get(OS) == "windows",
+        windows=node.windows,
         aks=AKS_CLUSTER in labels,
         cilium=labels.get(AKS_CILIUM) == "cilium",
         migrated=labels.get(CILIUM_MIGRATION) == "true",

@@ -175,7 +175,7 @@ class AllNodes(Struct, frozen=True):
     plane: KnownDataPlane = KnownDataPlane(DataPlane.KUBE_PROXY)
 
     def signs(self, node: Node) -> Hashable:
-        return node.labels.get("kubernetes.io/os") == "windows"
+        return node.windows
 
     def planes(self, nodes: Mapping[Hashable, int]) -> NodePlanes:
         windows = nodes.get(True, 0) if self.plane.name is DataPlane.KUBE_PROXY else 0

@@ -26,7 +26,7 @@ from etpguard.assess.node_states import (
     frontends_of,
 )
 from etpguard.assess.outcome import Reason
-from etpguard.objects import Endpoint, EndpointSlice, IPFamily, Service, ServicePort
+from etpguard.objects import IP_FAMILIES, Endpoint, EndpointSlice, IPFamily, Service, ServicePort
 from etpguard.objects.addresses import family_of, parse_address
 
 SERVICE_LOCAL = "kube-router.io/service.local"
@@ -34,7 +34,6 @@ SERVICE_LOCAL = "kube-router.io/service.local"
 _SERVES_HEALTH = (2, 1, 0)
 """The first release that serves the healthCheckNodePort: PR #1612."""
 _RANGE = "service-external-ip-range"
-_FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 _RANGE_DECIDES = Reason(
     "AddressRangeNotKnown",
     f"kube-router serves only the external addresses within --{_RANGE}, and these ranges are not known",
@@ -64,7 +63,7 @@ class KubeRouter:
         for nodes in by_port[1:]:
             some |= nodes
             all_ports &= nodes
-        return inputs.tracked._replace(ready=dict.fromkeys(_FAMILIES, all_ports)).states(
+        return inputs.tracked._replace(ready=dict.fromkeys(IP_FAMILIES, all_ports)).states(
             ports,
             health_port_open=-1 if self._serves_health else 0,
             healthz_only=-1,
@@ -146,8 +145,8 @@ class _Endpoints:
         return self._by_port.of(port.label)[1]
 
     def _folded(self, slices: Iterable[EndpointSlice]) -> tuple[Mapping[IPFamily, _Kept], int]:
-        ready = dict.fromkeys(_FAMILIES, 0)
-        kept: dict[IPFamily, list[int]] = {family: [] for family in _FAMILIES}
+        ready = dict.fromkeys(IP_FAMILIES, 0)
+        kept: dict[IPFamily, list[int]] = {family: [] for family in IP_FAMILIES}
         not_terminating = 0
         for endpoint in (each for slice_ in slices for each in slice_.endpoints or ()):
             conditions = endpoint.conditions

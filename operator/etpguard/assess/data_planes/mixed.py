@@ -19,7 +19,7 @@ from etpguard.assess.data_planes.rule import Rule
 from etpguard.assess.data_planes.winkernel import Winkernel
 from etpguard.assess.node_states import Frontend, PortState, ServiceStates, Uncertain
 from etpguard.assess.outcome import Reason
-from etpguard.objects import EndpointSlice, IPFamily, Service
+from etpguard.objects import IP_FAMILIES, EndpointSlice, IPFamily, Service
 
 _RULES: dict[DataPlane, Callable[[KnownDataPlane], Rule]] = {
     DataPlane.KUBE_PROXY: KubeProxy,
@@ -32,8 +32,6 @@ _RULES: dict[DataPlane, Callable[[KnownDataPlane], Rule]] = {
     DataPlane.OTHER: Other,
 }
 
-
-_FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 
 NOT_KNOWN = "DataPlaneNotKnown"
 """The code of the reason where the outcome depends on a data plane that the signs leave open."""
@@ -89,7 +87,7 @@ class Rules:
                 for plane, (_, nodes) in zip(self._planes, self._rules, strict=True)
                 if (ranges := node_port_ranges(plane, family))
             ]
-            for family in _FAMILIES
+            for family in IP_FAMILIES
         }
         """Nodes that serve node ports at some of their addresses only; see the function of that name."""
         self._otherwise = [Rules(variant) for variant in planes.otherwise]

@@ -29,12 +29,11 @@ from etpguard.assess.node_states import (
     proxied,
 )
 from etpguard.assess.outcome import Reason
-from etpguard.objects import Endpoint, EndpointSlice, IPFamily, Service, ServicePort
+from etpguard.objects import IP_FAMILIES, Endpoint, EndpointSlice, IPFamily, Service, ServicePort
 from etpguard.objects.addresses import family_of
 from etpguard.objects.openshift import LOCAL_WITH_FALLBACK
 
 _IDLED = "idling.alpha.openshift.io/idled-at"
-_FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 
 _FALLBACK = Reason(
     "LocalWithFallback",
@@ -71,7 +70,7 @@ class OVNKubernetes:
         healthy = every.ready()
         return ServiceStates(
             ports,
-            dict.fromkeys(_FAMILIES, healthy),
+            dict.fromkeys(IP_FAMILIES, healthy),
             every.all(lambda endpoint: not is_terminating(endpoint)),
             every.all(lambda endpoint: True),
             every.all(lambda endpoint: is_ready(endpoint) or _is_fallback(endpoint)),
@@ -140,7 +139,7 @@ def _external_ports(service: Service) -> list[tuple[ServicePort, IPFamily]]:
     families = ip_families(service)
     return [
         (port, family)
-        for family in _FAMILIES
+        for family in IP_FAMILIES
         for port in service.ports
         if (port.node_port and family in families) or family in addressed
     ]
@@ -167,8 +166,8 @@ class _Endpoints:
         return self._by_port.of((port.label, port.transport))[family]
 
     def _folded(self, slices: Iterable[EndpointSlice]) -> Mapping[IPFamily, _Sets]:
-        readies: dict[IPFamily, list[int]] = {family: [] for family in _FAMILIES}
-        endings: dict[IPFamily, list[int]] = {family: [] for family in _FAMILIES}
+        readies: dict[IPFamily, list[int]] = {family: [] for family in IP_FAMILIES}
+        endings: dict[IPFamily, list[int]] = {family: [] for family in IP_FAMILIES}
         for slice_ in slices:
             for endpoint in slice_.endpoints or ():
                 if self._publish_not_ready or is_ready(endpoint):
@@ -179,7 +178,7 @@ class _Endpoints:
                     continue
                 for family in {family for address in endpoint.addresses or () if (family := family_of(address))}:
                     found[family].append(self._node(endpoint))
-        return {family: _sets(readies[family], endings[family]) for family in _FAMILIES}
+        return {family: _sets(readies[family], endings[family]) for family in IP_FAMILIES}
 
     def ready(self) -> int:
         """Nodes with a ready endpoint of any port, in any family: pkg/node/healthcheck_service.go."""

@@ -14,12 +14,10 @@ from etpguard.assess.probe import NotModelled, OwnNodePort
 from etpguard.assess.verdict_rules import NODE_PORT_LIMITS
 from etpguard.cli.errors import Failure
 from etpguard.cli.input.sources import Assessed
-from etpguard.objects import NODE, IPFamily
+from etpguard.objects import IP_FAMILIES, NODE, IPFamily
 from etpguard.verification import Verdict
 from etpguard.verification.judged_targets import CheckPrediction, TargetJudged, conclusion_of, judge_targets
 from etpguard.verification.target_health import TargetHealthError, TargetView, parse
-
-_FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 
 
 def compare_targets(
@@ -76,7 +74,7 @@ def _predictions(
     assessed: Assessed, assessment: Assessment, verdict: ConsumerVerdict
 ) -> dict[str, CheckPrediction]:
     table, consumer = assessed.loaded.picture.nodes, verdict.consumer
-    family: IPFamily = next((f for f in _FAMILIES if f in (consumer.ip_families or _FAMILIES)), "IPv4")
+    family: IPFamily = next((f for f in IP_FAMILIES if f in (consumer.ip_families or IP_FAMILIES)), "IPv4")
     passing = assessed.engine.probe_passes(assessment.key, consumer, family, verdict.eligible)
     names, absent = table.names(verdict.eligible), _why_absent(verdict)
     if isinstance(passing, NotModelled):

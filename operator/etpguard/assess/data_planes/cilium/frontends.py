@@ -13,7 +13,7 @@ from typing import NamedTuple
 from etpguard.assess.data_planes.inputs import Nodes
 from etpguard.assess.node_selection import label_selector, not_read
 from etpguard.assess.node_states import HEADLESS, PROXY_NAME, Frontend, ip_families, policy_applies
-from etpguard.objects import IPFamily, Requirement, Service, ServicePort
+from etpguard.objects import IP_FAMILIES, IPFamily, Requirement, Service, ServicePort
 
 NODE, NODE_SELECTOR, TYPE = (
     "service.cilium.io/node",
@@ -54,7 +54,7 @@ def frontend_ports(service: Service, proxy_name: str) -> Iterable[FrontendPort]:
     }
     external = {go_family_of(address) for address in service.spec.external_ips or ()}
     for port in service.ports:
-        for family in _BOTH:
+        for family in IP_FAMILIES:
             node_port = bool(port.node_port) and service.type in _WITH_NODE_PORT and family in families
             has = {Frontend.NODE_PORT: node_port, Frontend.VIP: family in vips}
             exposed = {
@@ -75,7 +75,7 @@ def cluster_ip_ports(service: Service, proxy_name: str) -> Iterable[FrontendPort
         return
     families = _families(service)
     for port in service.ports:
-        for family in _BOTH:
+        for family in IP_FAMILIES:
             if family in families:
                 yield FrontendPort(port, family, frozenset(), frozenset())
 
@@ -89,7 +89,6 @@ def _has_cluster_ip(service: Service) -> bool:
     return service.type != "ExternalName" and (service.spec.cluster_ip or "").lower() != "none"
 
 
-_BOTH: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 _WITH_NODE_PORT = ("NodePort", "LoadBalancer")
 
 

@@ -47,10 +47,9 @@ from etpguard.assess.node_states import (
     external_ports,
 )
 from etpguard.assess.outcome import Reason
-from etpguard.objects import EndpointSlice, IPFamily, ServicePort
+from etpguard.objects import IP_FAMILIES, EndpointSlice, IPFamily, ServicePort
 
 _OTHER_LABELS = frozenset({HEADLESS, PROXY_NAME})
-_FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
 _NEW_PLANE = (1, 18, 0)
 """The first release with the control plane that `backends` renders."""
 _ENVOY_IS_HEALTHY = (1, 17, 0)
@@ -188,7 +187,7 @@ class Cilium:
         envoy_fails = inputs.of_envoy and (self._release is None or self._release < _ENVOY_IS_HEALTHY)
         return ServiceStates(
             ports,
-            dict.fromkeys(_FAMILIES, healthy),
+            dict.fromkeys(IP_FAMILIES, healthy),
             everything.placed,
             everything.addressed,
             everything.named_active | everything.named_terminating,
