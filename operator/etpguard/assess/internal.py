@@ -8,13 +8,12 @@ eligible, whatever its labels and taints.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from etpguard.assess.node_states import OTHER_FAMILY, PortState
+from etpguard.assess.node_states import PortState, unaddressed
 from etpguard.assess.outcome import Outcome, Reason
 from etpguard.objects import IPFamily, Key, Requirement, Service
 
@@ -95,7 +94,10 @@ def assess_internal(
     data plane serves them."""
     if not states:
         return None
-    ports = tuple(_port(state, each) for state, each in zip(states, _by_port(states, circumstances), strict=True))
+    ports = tuple(
+        _port(state, circumstances, circumstances.ready & ~without)
+        for state, without in zip(states, unaddressed(states, circumstances.lacking), strict=True)
+    )
     worst = max(ports, key=lambda port: (port.outcome, port.uncovered.bit_count()))
     uncovered = unknown = 0
     for port in ports:
@@ -116,23 +118,8 @@ def assess_internal(
     )
 
 
-def _by_port(states: Sequence[PortState], circumstances: Circumstances) -> Iterable[Circumstances]:
-    """For each port without the nodes that have no address of its family, as their endpoints show, which have none
-    in it either: no client there has one."""
-    if not any(circumstances.lacking.values()):
-        return [circumstances] * len(states)
-    forwarding = {(state.port, state.protocol, state.family): state.forwarding for state in states}
-
-    def of(state: PortState) -> Circumstances:
-        other = forwarding.get((state.port, state.protocol, OTHER_FAMILY[state.family]), 0)
-        without = circumstances.lacking[state.family] & other
-        return replace(circumstances, ready=circumstances.ready & ~without) if without else circumstances
-
-    return map(of, states)
-
-
-def _port(state: PortState, circumstances: Circumstances) -> InternalPort:
-    ready = circumstances.ready
+def _port(state: PortState, circumstances: Circumstances, ready: int) -> InternalPort:
+    """`ready`: the nodes on which clients may use this port."""
     if circumstances.blind is not None:
         return InternalPort(state, Outcome.Unknown, circumstances.blind, 0, ready)
     unknown = ready & (state.doubtful | (circumstances.unproxied if state.usable else 0))

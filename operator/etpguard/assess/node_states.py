@@ -8,7 +8,7 @@ names below are under pkg/proxy there.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from functools import cached_property
 from typing import NamedTuple
@@ -18,13 +18,12 @@ from msgspec.structs import replace
 
 from etpguard.assess.node_rule import Hosts
 from etpguard.assess.outcome import Reason
-from etpguard.objects import IPFamily, Service, ServicePort
+from etpguard.objects import IP_FAMILIES, IPFamily, Service, ServicePort
 from etpguard.objects.addresses import family_of
 
 PROXY_NAME = "service.kubernetes.io/service-proxy-name"
 HEADLESS = "service.kubernetes.io/headless"
-_FAMILIES: tuple[IPFamily, ...] = ("IPv4", "IPv6")
-OTHER_FAMILY: dict[IPFamily, IPFamily] = {"IPv4": "IPv6", "IPv6": "IPv4"}
+_OTHER: dict[IPFamily, IPFamily] = {"IPv4": "IPv6", "IPv6": "IPv4"}
 
 
 class Client(Enum):
@@ -204,6 +203,17 @@ def client_of(ports: Iterable[PortState], nodes: int) -> Client | None:
     return Client.NOT_KNOWN if Client.NOT_KNOWN in met else Client.MIXED
 
 
+def unaddressed(ports: Sequence[PortState], lacking: Mapping[IPFamily, int]) -> list[int]:
+    """For each of these ports, the nodes that nobody addresses in its family: they have addresses, and none in it
+    (`lacking`, by family), and their endpoints have the other family."""
+    if not any(lacking.values()):
+        return [0] * len(ports)
+    forwarding = {(each.port, each.protocol, each.family): each.forwarding for each in ports}
+    return [
+        lacking[each.family] & forwarding.get((each.port, each.protocol, _OTHER[each.family]), 0) for each in ports
+    ]
+
+
 class ServiceStates(Struct, frozen=True, dict=True):
     """All externally served ports of a Service, and what answers on its healthCheckNodePort."""
 
@@ -272,7 +282,7 @@ def ip_families(service: Service) -> tuple[IPFamily, ...]:
     spec = service.spec
     if spec.ip_families:
         allocated = spec.ip_families[: len(spec.cluster_ips)] if spec.cluster_ips else spec.ip_families
-        return tuple(f for f in _FAMILIES if f in allocated)
+        return tuple(f for f in IP_FAMILIES if f in allocated)
     return (family_of(spec.cluster_ip or "") or "IPv4",)
 
 

@@ -22,7 +22,7 @@ from etpguard.assess.health_prediction import HealthPrediction
 from etpguard.assess.internal import VIRTUAL, Circumstances
 from etpguard.assess.node_port_addresses import NodePortAddresses
 from etpguard.assess.node_rule import ANY_CLIENT, NodeRule, Readiness
-from etpguard.assess.node_states import OTHER_FAMILY, PortState, ServiceStates
+from etpguard.assess.node_states import PortState, ServiceStates, unaddressed
 from etpguard.assess.outcome import (
     Outcome,
     Reason,
@@ -41,13 +41,13 @@ from etpguard.assess.verdict_rules import (
     worst_of,
 )
 from etpguard.cluster import Picture
-from etpguard.objects import ENDPOINT_SLICE, GROUP, AnyKind, IPFamily, Key, Reach, Service
+from etpguard.objects import ENDPOINT_SLICE, GROUP, IP_FAMILIES, AnyKind, IPFamily, Key, Reach, Service
 
 PER_NODE_SELECTORS = frozenset({"statefulset.kubernetes.io/pod-name", "apps.kubernetes.io/pod-index"})
 
 _HARMLESS = (Outcome.Covered, Outcome.TargetsUnhealthy)
 _LACKING: dict[IPFamily, NodeRule] = {
-    family: NodeRule(lacks=family, taints=(), readiness=Readiness.IGNORED) for family in OTHER_FAMILY
+    family: NodeRule(lacks=family, taints=(), readiness=Readiness.IGNORED) for family in IP_FAMILIES
 }
 _VIRTUAL_NODES = NodeRule(requirements=VIRTUAL, taints=(), readiness=Readiness.IGNORED)
 _NO_NODE_PORT = Reason(
@@ -121,7 +121,7 @@ class Judge:
             uncovered=uncovered,
             epoch=self._picture.nodes.epoch,
             assumptions=self._assumptions(states, known) if outcome is not Outcome.NotAffected else (),
-            coverage=() if known else self._coverage(states, eligible),
+            coverage=() if known else self._coverage(states.ports, eligible),
         )
 
     def _unclaimed(
@@ -139,8 +139,8 @@ class Judge:
         if blind:
             return Outcome.Unknown, blind, eligible, 0
         judged = [
-            self._of_any_client(service, state, eligible & ~self._unaddressed(states, state))
-            for state in states.ports
+            self._of_any_client(service, state, eligible & ~without)
+            for state, without in zip(states.ports, self._unaddressed(states.ports), strict=True)
         ]
         outcome, unknown, uncovered = max(judged, key=lambda port: (port[0], port[2].bit_count()))
         if uncovered and (missing := missing_ingresses(service, self._picture)):
@@ -166,22 +166,22 @@ class Judge:
             unknown = node_port_limits(service, eligible & self._eligible.edge)
         return (Outcome.Unknown if unknown else verdict.outcome), unknown, 0
 
-    def _unaddressed(self, states: ServiceStates, state: PortState) -> int:
-        """Nodes without an address of the family, as their endpoints show, which have none in it either."""
-        other = states.of(state.port, OTHER_FAMILY[state.family])
-        return self._lacking(state.family) & other.forwarding if other else 0
+    def _unaddressed(self, ports: Sequence[PortState]) -> list[int]:
+        return unaddressed(ports, self._lacking(ports))
 
-    def _lacking(self, family: IPFamily) -> int:
-        """The nodes that have addresses, and none of the family."""
-        return self._eligible.of(_LACKING[family])
+    def _lacking(self, ports: Sequence[PortState]) -> dict[IPFamily, int]:
+        """By family, the nodes that have addresses, and none in it; {} for ports of one family."""
+        families = {port.family for port in ports}
+        return {each: self._eligible.of(_LACKING[each]) for each in families} if len(families) > 1 else {}
 
-    def _coverage(self, states: ServiceStates, eligible: int) -> tuple[Coverage, ...]:
+    def _coverage(self, ports: Sequence[PortState], eligible: int) -> tuple[Coverage, ...]:
         """For clients that may address any eligible node; none where the state of a port is not known there."""
-        if any(state.doubt(eligible) for state in states.ports):
+        if any(state.doubt(eligible) for state in ports):
             return ()
         zones = self._eligible.zones
         return tuple(
-            Coverage(state, eligible & ~self._unaddressed(states, state), -1, zones) for state in states.ports
+            Coverage(state, eligible & ~without, -1, zones)
+            for state, without in zip(ports, self._unaddressed(ports), strict=True)
         )
 
     def _where_node_ports_are_limited(self, service: Service, verdict: ConsumerVerdict) -> ConsumerVerdict:
@@ -196,7 +196,6 @@ class Judge:
         ready = self._eligible.ready & nodes.present
         hosting = reduce(or_, (state.forwarding for state in states), 0)
         renamed = self._renamed(hosting)
-        families = {state.family for state in states}
         return Circumstances(
             ready=ready,
             unproxied=ready & (self._eligible.edge | self._eligible.of(_VIRTUAL_NODES)),
@@ -204,7 +203,7 @@ class Judge:
             unreadable_reason=self._unreadable.first,
             blind=self._blind(key),
             epoch=nodes.epoch,
-            lacking={family: self._lacking(family) for family in families} if len(families) > 1 else {},
+            lacking=self._lacking(states),
             assumptions=(self._hostname_override(renamed),) if renamed else (),
         )
 
