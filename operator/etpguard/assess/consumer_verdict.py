@@ -100,7 +100,7 @@ class ConsumerJudge:
         if targets.rule is None:
             return ConsumerVerdict(consumer, Outcome.Unknown, targets.reason)
         if blind:
-            return ConsumerVerdict(consumer, Outcome.Unknown, blind, self._nodes_of(targets.rule))
+            return ConsumerVerdict(consumer, Outcome.Unknown, blind, self._eligible.of(targets.rule))
         found = self._by_rule(states, consumer, targets.rule)
         if isinstance(targets, UnknownOutcome):
             return replace(found, outcome=Outcome.Unknown, reason=targets.reason)
@@ -108,8 +108,7 @@ class ConsumerJudge:
             return found
         before = before_leaving(targets)
         other = self._by_rule(states, replace(consumer, targets=before), before.rule)
-        both = agreed(found, other.outcome, Otherwise(before.rule, _LAST_SYNC))
-        return replace(both, coverage=found.coverage + other.coverage)
+        return _agreed(found, other, Otherwise(before.rule, _LAST_SYNC))
 
     def _by_rule(self, states: ServiceStates, consumer: Consumer, of_targets: NodeRule) -> ConsumerVerdict:
         targets = consumer.targets
@@ -134,13 +133,13 @@ class ConsumerJudge:
 
     def _eligible_by(self, rule: NodeRule, states: ServiceStates, consumer: Consumer) -> tuple[NodeRule, int]:
         """The nodes to which the consumer sends, and the rule that holds for them."""
-        eligible = self._nodes_of(rule)
+        eligible = self._eligible.of(rule)
         if rule.hosts is None or rule.hosts is Hosts.READY_OF_PORT:  # see `_verdict_of_family`
             return rule, eligible
         eligible &= states.hosting_by(rule.hosts)
         if rule.external_first:
             with_address = replace(rule, needs_external=consumer.ip_families)
-            if external := eligible & self._nodes_of(with_address):
+            if external := eligible & self._eligible.of(with_address):
                 return with_address, external
         return rule, eligible
 
@@ -152,7 +151,7 @@ class ConsumerJudge:
         consumer = worst.consumer
         if worst.outcome is Outcome.Covered and targets.each_internal:
             beyond = replace(EVERY_NODE, internal_beyond=consumer.ip_families)
-            if eligible & self._nodes_of(beyond):
+            if eligible & self._eligible.of(beyond):
                 return replace(worst, outcome=Outcome.Unknown, reason=_NOT_IN_FAMILY)
         known = self._with_cause(as_far_as_known(worst, targets), rule, states)
         otherwise = targets.otherwise or self._in_another_release(targets.rule, eligible)
@@ -161,8 +160,7 @@ class ConsumerJudge:
         instead = replace(targets, rule=otherwise.rule, otherwise=None)
         keeps = () if otherwise.to_node_ports else consumer.keeps_address
         other = self._by_rule(states, replace(consumer, targets=instead, keeps_address=keeps), instead.rule)
-        both = agreed(known, other.outcome, otherwise)
-        return replace(both, coverage=known.coverage + other.coverage)
+        return _agreed(known, other, otherwise)
 
     def _of_possible_nodes(
         self, worst: ConsumerVerdict, targets: PossibleNodes, rule: NodeRule, states: ServiceStates
@@ -173,7 +171,7 @@ class ConsumerJudge:
             return worst if present.outcome is worst.outcome is Outcome.Covered else present
         if worst.outcome is Outcome.NoEndpoints:
             return worst
-        if worst.outcome is Outcome.Covered and (targets.fewest is None or self._nodes_of(targets.fewest)):
+        if worst.outcome is Outcome.Covered and (targets.fewest is None or self._eligible.of(targets.fewest)):
             return worst
         if targets.sends_to_one and worst.outcome in (Outcome.Outage, Outcome.NoTargets):
             return self._with_cause(worst, rule, states)
@@ -275,7 +273,7 @@ class ConsumerJudge:
             if excluded := self._why_not(rule, _asked_for(rule, states)):
                 return replace(verdict, reason=Reason(code, f"{detail}; {excluded}" if detail else excluded))
             if code == verdict.outcome.name:
-                return replace(verdict, reason=Reason(code, self._why_no_node(rule)))
+                return replace(verdict, reason=Reason(code, self._eligible.why_none(rule)))
         elif verdict.outcome is Outcome.Outage and code == verdict.outcome.name:
             return replace(verdict, reason=Reason(code, self._why_not(rule, verdict.unused)))
         return verdict
@@ -286,9 +284,6 @@ class ConsumerJudge:
         excluded = names and self._eligible.why_none_of(rule, names)
         return f"of the nodes with endpoints, {excluded}" if excluded else ""
 
-    def _why_no_node(self, rule: NodeRule) -> str:
-        return self._eligible.why_none(rule)
-
     def _in_another_release(self, rule: NodeRule, eligible: int) -> Otherwise | None:
         """The rule of an older release of the controller, if it excludes some of the eligible nodes."""
         if not rule.exclude_label_as_bool or not eligible & self._eligible.labelled_false:
@@ -296,8 +291,10 @@ class ConsumerJudge:
         by_presence = replace(rule, exclude_label_as_bool=False, exclude_label_by_presence=True)
         return Otherwise(by_presence, _LABELLED_FALSE)
 
-    def _nodes_of(self, rule: NodeRule) -> int:
-        return self._eligible.of(rule)
+
+def _agreed(found: ConsumerVerdict, other: ConsumerVerdict, otherwise: Otherwise) -> ConsumerVerdict:
+    """What holds whichever of the two is right; what may be lost next is the worst of both."""
+    return replace(agreed(found, other.outcome, otherwise), coverage=found.coverage + other.coverage)
 
 
 def _without_port(states: ServiceStates, consumer: Consumer, eligible: int) -> ConsumerVerdict:

@@ -49,9 +49,8 @@ class HealthPrediction:
             if doubtful & nodes:
                 return NotModelled(why)
         passes = self._eligible.ready & nodes & rules.healthz_passes
-        if (
-            leaving := passes & self._eligible.leaving
-        ):  # pkg/proxy/healthcheck NodeEligible: kube-proxy answers 503
+        if leaving := passes & self._eligible.leaving:
+            # kube-proxy answers 503 there: pkg/proxy/healthcheck NodeEligible.
             passes &= ~(leaving & rules.planes.nodes_with(DataPlane.KUBE_PROXY, DataPlane.WINKERNEL))
         return passes
 

@@ -104,8 +104,8 @@ class NodeRule(Struct, frozen=True, cache_hash=True):
     """Whether that label excludes a node whatever its value is."""
     skip_deleting: bool = False
     as_of_last_sync: bool = False
-    """Whether the consumer heeds the deletion and the taint only when something else makes it look, so that a node
-    with one of them may still get traffic."""
+    """Whether the deletion or the taint of a node does not make the consumer look at its nodes again. The node may
+    still get traffic then."""
     provider_id: str = ""
     """A pattern that the providerID of every eligible node must match; one that does not blocks the registration
     of all."""
