@@ -170,7 +170,7 @@ def test_after_the_start_one_large_kind_is_listed_at_a_time_and_no_other_kind_wa
             under_way[0] += 1
             most[0] = max(most[0], under_way[0])
             ingress_listed.wait(10)
-            time.sleep(0.05)
+            time.sleep(0.05)  # so that another list, if one may run, begins before this one ends
             under_way[0] -= 1
 
         rig.reader.before = count

@@ -158,7 +158,8 @@ def test_each_published_change_of_the_outcome_is_a_line_in_the_log(caplog: pytes
     first, second = caplog.records
     assert first.getMessage().startswith("default/web: outcome Covered (its first report): ")
     assert second.getMessage().startswith("default/web: outcome Blackhole (was Covered): ")
-    assert (second.namespace, second.service, second.outcome) == ("default", "web", "Blackhole")  # type: ignore[attr-defined]
+    fields = {name: vars(second)[name] for name in ("namespace", "service", "outcome")}
+    assert fields == {"namespace": "default", "service": "web", "outcome": "Blackhole"}
 
 
 def test_nothing_is_written_while_reports_are_not_read() -> None:

@@ -179,8 +179,7 @@ def test_a_node_that_gets_the_address_is_noticed() -> None:
 RKE2_ENABLE, RKE2_POOL = "svccontroller.rke2.cattle.io/enablelb", "svccontroller.rke2.cattle.io/lbpool"
 
 
-def rke2(name: str, **more: object) -> Json:
-    return node(name, f"rke2://{name}", addresses=[f"198.51.100.{ord(name) - 96}"], **more)  # type: ignore[arg-type]
+rke2 = partial(k3s, program="rke2")
 
 
 @pytest.mark.parametrize(

@@ -61,9 +61,9 @@ def node(
     }
 
 
-def k3s(name: str, **more: object) -> Json:
-    """A node of k3s."""
-    return node(name, f"k3s://{name}", addresses=[f"198.51.100.{ord(name) - 96}"], **more)  # type: ignore[arg-type]
+def k3s(name: str, program: str = "k3s", **more: Any) -> Json:
+    """A node of k3s, or of RKE2."""
+    return node(name, f"{program}://{name}", addresses=[f"198.51.100.{ord(name) - 96}"], **more)
 
 
 def nodes(scheme: str, *names: str, **common: Any) -> list[Json]:
