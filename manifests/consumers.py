@@ -17,7 +17,7 @@ _GROUPS = {
     "On premises": ("metallb", "kube_vip", "cilium", "on_premises", "k3s_servicelb"),
     "Ingress controllers and node ports": ("in_cluster_proxies", "traefik", "node_dns"),
 }
-"""By heading: how the modules of its families begin, in `etpguard.assess.consumers`."""
+"""By heading: how the modules of its families begin, in `etpguard.assess.consumers.families`."""
 _OTHERS = "Consumers that are not certain"
 """The heading of the families in all other modules."""
 NO_SOURCE = "–"
@@ -76,7 +76,7 @@ def _by_group() -> dict[str, list[DocumentedConsumer]]:
 
 
 def _group(family: ConsumerFamily) -> str:
-    module = type(family).__module__.removeprefix("etpguard.assess.consumers.")
+    module = type(family).__module__.removeprefix("etpguard.assess.consumers.families.")
     return next((group for group, modules in _GROUPS.items() if module.startswith(modules)), _OTHERS)
 
 

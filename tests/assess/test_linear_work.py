@@ -18,7 +18,7 @@ import pytest
 
 from etpguard.assess import AllNodes, DataPlane, Engine, KnownDataPlane, Options, picture_for
 from etpguard.assess.advice import Advisor
-from etpguard.assess.consumers.aws_lbc import annotations as aws_annotations
+from etpguard.assess.consumers.families.aws_lbc import annotations as aws_annotations
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.cluster import Touched
 from etpguard.objects import Kind, Reject, decode_item

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController
+from etpguard.assess.consumers.families.aws_lbc import AwsLoadBalancerController
 from etpguard.cli.main import cli
 from tests.cli.program import SEED, etpguard, failed
 

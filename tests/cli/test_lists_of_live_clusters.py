@@ -21,7 +21,14 @@ from etpguard.objects.cilium import CILIUM_BGP_ADVERTISEMENT
 from etpguard.objects.gateways import GATEWAY, LOAD_BALANCER_CONFIGURATION
 from etpguard.objects.metallb import L2_ADVERTISEMENT
 from etpguard.settings import Settings
-from tests.assess.consumers.aws_lbc.objects import binding, endpoints, gateway_owner, load_balancer, node, service
+from tests.assess.consumers.families.aws_lbc.objects import (
+    binding,
+    endpoints,
+    gateway_owner,
+    load_balancer,
+    node,
+    service,
+)
 from tests.cli.every_kind import custom
 from tests.kube.list_server import Answer, Server, connection, kubeconfig, server  # noqa: F401
 

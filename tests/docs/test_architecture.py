@@ -15,7 +15,7 @@ import pytest
 from etpguard.assess import Engine
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.interface import BaseFamily
-from etpguard.assess.consumers.load_balancers import Balancer, standard_check
+from etpguard.assess.consumers.shared.load_balancers import Balancer, standard_check
 from etpguard.assess.consumers.targets import NodeTargets
 from etpguard.assess.consumers.view import View
 from etpguard.assess.node_rule import ANY_CLIENT

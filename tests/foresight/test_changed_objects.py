@@ -103,7 +103,7 @@ def test_an_object_that_a_trial_makes_is_gone_afterwards() -> None:
 
 
 def test_a_picture_without_the_kind() -> None:
-    from etpguard.assess.consumers.k3s_servicelb import K3sServiceLB
+    from etpguard.assess.consumers.families.k3s_servicelb import K3sServiceLB
 
     picture, families = picture_of([*NODES, service(), endpoints(PODS)], families=[K3sServiceLB()])
     engine = Engine(picture, families)

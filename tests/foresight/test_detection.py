@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from etpguard.assess.consumers.clouds import cloud_families
 from etpguard.assess.consumers.consumer import Consumer
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES
+from etpguard.assess.consumers.families.clouds import cloud_families
+from etpguard.assess.consumers.shared.load_balancers import CLOUD_NODES
 from etpguard.assess.consumers.targets import HealthCheck, NodeTargets, Otherwise
 from etpguard.assess.node_rule import EVERY_NODE, NodeRule
 from etpguard.assess.outcome import Reason

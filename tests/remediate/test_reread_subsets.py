@@ -15,7 +15,7 @@ from etpguard.objects.cilium import CILIUM_L2_ANNOUNCEMENT_POLICY, CILIUM_L2_LEA
 from etpguard.remediate.memory import RemediationMemory
 from etpguard.remediate.reread import ServiceReader
 from tests.assess.build import one_plane
-from tests.assess.consumers.cilium.given import L2, V1_19, lease, policy
+from tests.assess.consumers.families.cilium.given import L2, V1_19, lease, policy
 from tests.assess.consumers.worlds import KEY, Json, endpoints, nodes, service
 from tests.remediate.model_api import ModelApi
 

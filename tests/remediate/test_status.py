@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from etpguard.assess import Outcome, Reason
-from etpguard.assess.consumers.clouds import exoscale
+from etpguard.assess.consumers.families.clouds import exoscale
 from etpguard.objects.policies import Budget, CoveragePolicy
 from etpguard.remediate import reasons
 from etpguard.remediate.decide import Action, Decision, decide

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterable
 
 from etpguard.assess import Engine, Options, picture_for
-from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController
+from etpguard.assess.consumers.families.aws_lbc import AwsLoadBalancerController
 from etpguard.assess.consumers.registry import ConsumerOptions, consumer_families
 from etpguard.assess.data_planes.choice import Choice
 from etpguard.assess.data_planes.detection import Detection

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
-from etpguard.assess.consumers.aws_lbc.bindings import owner_of
+from etpguard.assess.consumers.families.aws_lbc.annotations import ALB, NLB
+from etpguard.assess.consumers.families.aws_lbc.bindings import owner_of
 from etpguard.cluster import Picture
 from etpguard.foresight.changes import Applied
 from etpguard.foresight.world import World

@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from etpguard.assess.consumers.aws_lbc import AwsOptions, options_from_deployment
-from etpguard.assess.consumers.aws_lbc.options import FLAG
+from etpguard.assess.consumers.families.aws_lbc import AwsOptions, options_from_deployment
+from etpguard.assess.consumers.families.aws_lbc.options import FLAG
 from etpguard.assess.consumers.registry import ConsumerOptions
 from etpguard.kube import verbs
 from etpguard.kube.client import LazyClient

@@ -11,7 +11,7 @@ from dataclasses import replace
 import msgspec
 
 from etpguard.assess import Outcome, Reason
-from etpguard.assess.consumers.metallb import sharing
+from etpguard.assess.consumers.families.metallb import sharing
 from etpguard.cluster import Picture
 from etpguard.kube import verbs
 from etpguard.kube.errors import ApiError

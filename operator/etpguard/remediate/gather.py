@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from etpguard.assess import Assessment, Reason
-from etpguard.assess.consumers.metallb import Sharers
+from etpguard.assess.consumers.families.metallb import Sharers
 from etpguard.assess.turns import in_full
 from etpguard.cluster import Picture
 from etpguard.objects import NAMESPACE, SERVICE, SERVICE_COVERAGE, AnyKind, Key, Remediation, Service, times

@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etpguard.assess import Outcome
-from etpguard.assess.consumers import metallb
-from etpguard.assess.consumers.aws_cloud_provider import annotations as aws_cloud_provider
-from etpguard.assess.consumers.azure import annotations as azure
-from etpguard.assess.consumers.cilium import services as cilium
-from etpguard.assess.consumers.clouds import (
+from etpguard.assess.consumers.families import metallb
+from etpguard.assess.consumers.families.aws_cloud_provider import annotations as aws_cloud_provider
+from etpguard.assess.consumers.families.azure import annotations as azure
+from etpguard.assess.consumers.families.cilium import services as cilium
+from etpguard.assess.consumers.families.clouds import (
     alibaba,
     huawei,
     ibm,
@@ -24,9 +24,9 @@ from etpguard.assess.consumers.clouds import (
     vsphere,
     yandex,
 )
-from etpguard.assess.consumers.gke.backend_configs import BACKEND_CONFIGS
-from etpguard.assess.consumers.gke.ingress import NEG
-from etpguard.assess.consumers.gke.passthrough import L4_CLASSES
+from etpguard.assess.consumers.families.gke.backend_configs import BACKEND_CONFIGS
+from etpguard.assess.consumers.families.gke.ingress import NEG
+from etpguard.assess.consumers.families.gke.passthrough import L4_CLASSES
 from etpguard.report import explain_verdict
 from tests.assess.consumers.worlds import Json, endpoints, ingress, nodes, service, world
 from tests.examples import examples

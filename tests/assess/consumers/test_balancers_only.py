@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etpguard.assess.consumers.clouds.signs import SIGNS
+from etpguard.assess.consumers.families.clouds.signs import SIGNS
 from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.assess.consumers.view import View

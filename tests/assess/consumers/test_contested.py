@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from etpguard.assess.consumers.clouds.signs import SIGNS
+from etpguard.assess.consumers.families.clouds.signs import SIGNS
 from tests.assess.consumers.worlds import Json, endpoints, node, nodes, service, world
 
 ADDRESS: Json = {"ingress": [{"ip": "203.0.113.1"}]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from etpguard.assess.outcome import Outcome
-from tests.assess.consumers.aws_lbc.objects import (
+from tests.assess.consumers.families.aws_lbc.objects import (
     Json,
     Shop,
     backend,

@@ -6,18 +6,18 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from etpguard.assess.consumers.aws_cloud_provider import annotations as aws_cloud_provider
-from etpguard.assess.consumers.cilium.family import REQUESTS
-from etpguard.assess.consumers.clouds.signs import SIGNS
 from etpguard.assess.consumers.consumer import Consumer
-from etpguard.assess.consumers.gke.passthrough import RBS
+from etpguard.assess.consumers.families.aws_cloud_provider import annotations as aws_cloud_provider
+from etpguard.assess.consumers.families.cilium.family import REQUESTS
+from etpguard.assess.consumers.families.clouds.signs import SIGNS
+from etpguard.assess.consumers.families.gke.passthrough import RBS
+from etpguard.assess.consumers.families.kube_vip import VIP_HOST
+from etpguard.assess.consumers.families.metallb.advertisements import POOL
+from etpguard.assess.consumers.families.metallb.family import MARKS
+from etpguard.assess.consumers.families.on_premises import antrea, purelb
 from etpguard.assess.consumers.interface import BaseFamily, DocumentedConsumer
-from etpguard.assess.consumers.kube_vip import VIP_HOST
-from etpguard.assess.consumers.load_balancers import Balancer
-from etpguard.assess.consumers.metallb.advertisements import POOL
-from etpguard.assess.consumers.metallb.family import MARKS
-from etpguard.assess.consumers.on_premises import antrea, purelb
-from etpguard.assess.consumers.recognition import classless, first_mark
+from etpguard.assess.consumers.shared.load_balancers import Balancer
+from etpguard.assess.consumers.shared.recognition import classless, first_mark
 from etpguard.assess.consumers.targets import PossibleNodes
 from etpguard.assess.consumers.view import View
 from etpguard.assess.evidence import Evidence

@@ -3,9 +3,9 @@ Pure."""
 
 from __future__ import annotations
 
-from etpguard.assess.consumers.aws_lbc.annotations import ALB
-from etpguard.assess.consumers.gke.backend_configs import BACKEND_CONFIGS
-from etpguard.assess.consumers.ingresses import AWS_LBC
+from etpguard.assess.consumers.families.aws_lbc.annotations import ALB
+from etpguard.assess.consumers.families.gke.backend_configs import BACKEND_CONFIGS
+from etpguard.assess.consumers.shared.ingresses import AWS_LBC
 from etpguard.assess.outcome import Reason
 from etpguard.cluster import Picture
 from etpguard.objects import INGRESS, INGRESS_CLASS, Service

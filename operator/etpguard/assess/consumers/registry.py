@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from msgspec import Struct, field
 
-from etpguard.assess.consumers.aws_cloud_provider import AwsCloudProvider
-from etpguard.assess.consumers.aws_lbc import AwsLoadBalancerController, AwsOptions
-from etpguard.assess.consumers.azure import AzureApplicationGateway, AzureLoadBalancer
-from etpguard.assess.consumers.cilium.family import Cilium
-from etpguard.assess.consumers.clouds import cloud_families
 from etpguard.assess.consumers.contested import Contested
-from etpguard.assess.consumers.eks_auto import EksAuto
-from etpguard.assess.consumers.gke.ingress import GkeIngress
-from etpguard.assess.consumers.gke.passthrough import GkeLoadBalancer
-from etpguard.assess.consumers.in_cluster_proxies import InClusterProxies
+from etpguard.assess.consumers.families.aws_cloud_provider import AwsCloudProvider
+from etpguard.assess.consumers.families.aws_lbc import AwsLoadBalancerController, AwsOptions
+from etpguard.assess.consumers.families.azure import AzureApplicationGateway, AzureLoadBalancer
+from etpguard.assess.consumers.families.cilium.family import Cilium
+from etpguard.assess.consumers.families.clouds import cloud_families
+from etpguard.assess.consumers.families.eks_auto import EksAuto
+from etpguard.assess.consumers.families.gke.ingress import GkeIngress
+from etpguard.assess.consumers.families.gke.passthrough import GkeLoadBalancer
+from etpguard.assess.consumers.families.in_cluster_proxies import InClusterProxies
+from etpguard.assess.consumers.families.k3s_servicelb import K3sServiceLB
+from etpguard.assess.consumers.families.kube_vip import KubeVip
+from etpguard.assess.consumers.families.metallb import MetalLB
+from etpguard.assess.consumers.families.node_dns import ExternalDns, IstioGateways
+from etpguard.assess.consumers.families.on_premises import Calico, on_premises_families
+from etpguard.assess.consumers.families.traefik import TraefikRoutes
+from etpguard.assess.consumers.families.unknown_controller import UnknownController
 from etpguard.assess.consumers.interface import ConsumerFamily
-from etpguard.assess.consumers.k3s_servicelb import K3sServiceLB
-from etpguard.assess.consumers.kube_vip import KubeVip
-from etpguard.assess.consumers.metallb import MetalLB
-from etpguard.assess.consumers.node_dns import ExternalDns, IstioGateways
-from etpguard.assess.consumers.on_premises import Calico, on_premises_families
-from etpguard.assess.consumers.traefik import TraefikRoutes
-from etpguard.assess.consumers.unknown_controller import UnknownController
 
 
 class ConsumerOptions(Struct, frozen=True):

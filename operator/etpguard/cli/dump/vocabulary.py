@@ -49,7 +49,7 @@ class Vocabulary:
 @cache
 def vocabulary() -> Vocabulary:
     """The vocabulary of all rules, the consumer families included."""
-    from etpguard.assess.consumers.in_cluster_proxies import CONTROLLERS  # the rules: after the lists began
+    from etpguard.assess.consumers.families.in_cluster_proxies import CONTROLLERS  # after the lists began
 
     found = {text for package in _RULES for code in _modules(package) for text in _texts(code)}
     found |= {word for text in found for word in _LITERAL.findall(text)}

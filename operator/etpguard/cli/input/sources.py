@@ -163,8 +163,8 @@ def _further_kinds(sources: Sources) -> tuple[AnyKind, ...]:
 
 
 def _families(sources: Sources, connection: Connection | None) -> Sequence[ConsumerFamily]:
-    from etpguard.assess.consumers.aws_lbc import AwsOptions
-    from etpguard.assess.consumers.aws_lbc.options import FLAG
+    from etpguard.assess.consumers.families.aws_lbc import AwsOptions
+    from etpguard.assess.consumers.families.aws_lbc.options import FLAG
     from etpguard.assess.consumers.registry import ConsumerOptions, consumer_families
 
     settings = sources.settings

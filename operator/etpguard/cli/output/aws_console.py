@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from etpguard.assess import Outcome
-from etpguard.assess.consumers.aws_target_groups import is_nlb
 from etpguard.assess.consumers.consumer import ConsumerVerdict
+from etpguard.assess.consumers.shared.aws_target_groups import is_nlb
 from etpguard.assess.node_states import Client
 from etpguard.assess.outcome import NO_HEALTHY_TARGET, TOO_FEW_HEALTHY
 from etpguard.assess.probe import HealthCheckNodePort, OwnNodePort, PassesNowhere, Probe

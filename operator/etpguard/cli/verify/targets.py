@@ -8,7 +8,7 @@ from dataclasses import replace
 from etpguard.assess import Assessment
 from etpguard.assess.consumer_verdict import REGISTRATION_STOPS
 from etpguard.assess.consumers.consumer import Consumer, ConsumerVerdict
-from etpguard.assess.consumers.load_balancers import port_number
+from etpguard.assess.consumers.shared.load_balancers import port_number
 from etpguard.assess.consumers.targets import NodeTargets, PossibleNodes, UnknownOutcome
 from etpguard.assess.probe import NotModelled, OwnNodePort
 from etpguard.assess.verdict_rules import NODE_PORT_LIMITS

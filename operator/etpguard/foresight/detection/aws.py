@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from etpguard.assess.consumers.aws_lbc.annotations import ALB, NLB
-from etpguard.assess.consumers.aws_target_groups import (
+from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.families.aws_lbc.annotations import ALB, NLB
+from etpguard.assess.consumers.shared.aws_target_groups import (
     ALB_CHECK,
     CLASSIC_CHECK,
     CLOUD_PROVIDER_NLB_CHECK,
@@ -19,7 +20,6 @@ from etpguard.assess.consumers.aws_target_groups import (
     CheckDefaults,
     is_nlb,
 )
-from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.node_selection import key_values
 from etpguard.cluster import Picture
 from etpguard.foresight.detection.settings import Settings, Unclear

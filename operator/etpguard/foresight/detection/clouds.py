@@ -1,5 +1,5 @@
 """Load balancers of other cloud providers: the annotations and the defaults of their controllers, in the versions
-that `assess.consumers.clouds` names. Pure.
+that `assess.consumers.families.clouds` names. Pure.
 
 For how long they send on after a check has failed is not known, so the lag is not known.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from etpguard.assess.consumers.clouds.oci import TYPE
 from etpguard.assess.consumers.consumer import Consumer
+from etpguard.assess.consumers.families.clouds.oci import TYPE
 from etpguard.cluster import Picture
 from etpguard.foresight.detection.settings import Settings, Unclear
 from etpguard.foresight.detection.timing import Timing

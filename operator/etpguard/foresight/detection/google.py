@@ -4,8 +4,8 @@ and k8s.io/cloud-provider-gcp providers/gce/gce_healthchecks.go. Pure."""
 from __future__ import annotations
 
 from etpguard.assess.consumers.consumer import Consumer
-from etpguard.assess.consumers.gke.backend_configs import backend_config
-from etpguard.assess.consumers.load_balancers import CLOUD_NODES
+from etpguard.assess.consumers.families.gke.backend_configs import backend_config
+from etpguard.assess.consumers.shared.load_balancers import CLOUD_NODES
 from etpguard.assess.consumers.targets import NodeTargets
 from etpguard.cluster import Picture
 from etpguard.foresight.detection.settings import Unclear
