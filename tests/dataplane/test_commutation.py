@@ -11,10 +11,10 @@ import pytest
 from devcluster import objects
 from etpguard.assess import Outcome
 from etpguard.cli.input.sources import Sources, assess
-from etpguard.foresight.bounds import rank
 from etpguard.foresight.changes import Change, Lose, Policy, Scale, TargetNodes, Workload
-from etpguard.foresight.forecast import Case
+from etpguard.foresight.forecasts.forecast import Case
 from etpguard.foresight.what_if import what_if
+from etpguard.foresight.worlds.bounds import rank
 from etpguard.objects import Key
 from etpguard.settings import Settings
 from tests.dataplane.alb import WEB, ingress

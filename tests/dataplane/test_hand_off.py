@@ -23,7 +23,7 @@ from devcluster.objects import wait_for
 from etpguard.cli.input.sources import Sources, assess
 from etpguard.foresight.changes import Drain
 from etpguard.foresight.detection import Timing
-from etpguard.foresight.hand_off import HandOff, Seam, hand_off
+from etpguard.foresight.pod_ending.hand_off import HandOff, Seam, hand_off
 from etpguard.foresight.what_if import what_if
 from etpguard.objects import Key
 from etpguard.settings import Settings as EtpguardSettings

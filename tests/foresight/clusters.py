@@ -11,7 +11,7 @@ from etpguard.assess.consumers.interface import ConsumerFamily
 from etpguard.assess.consumers.registry import consumer_families
 from etpguard.cluster import Picture
 from etpguard.foresight.changes import Change
-from etpguard.foresight.forecast import Forecast, Phases
+from etpguard.foresight.forecasts.forecast import Forecast, Phases
 from etpguard.foresight.what_if import what_if
 from etpguard.objects import Key, Reject, decode_item
 from etpguard.objects.pod_controllers import WORKLOAD_KINDS

@@ -17,7 +17,7 @@ from devcluster.errors import ApiError
 from etpguard.assess import Assessment
 from etpguard.cli.input.sources import Sources, assess
 from etpguard.foresight.changes import Change
-from etpguard.foresight.forecast import Forecast
+from etpguard.foresight.forecasts.forecast import Forecast
 from etpguard.foresight.what_if import what_if
 from etpguard.objects import Key
 from etpguard.settings import Settings

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from etpguard.assess import Assessment, Outcome
-from etpguard.foresight.bounds import Bounds, bounds, rank
 from etpguard.foresight.changes import By, Change, Drain, Lose, Policy, Scale, TargetNodes, Workload
-from etpguard.foresight.forecast import Case
+from etpguard.foresight.forecasts.forecast import Case
 from etpguard.foresight.scale_in import victims
+from etpguard.foresight.worlds.bounds import Bounds, bounds, rank
 from etpguard.objects import decode_item
 from etpguard.objects.pods import POD, Pod
 from tests.examples import examples

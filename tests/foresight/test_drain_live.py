@@ -11,9 +11,9 @@ import pytest
 
 from devcluster import Cluster, KubectlError
 from etpguard.assess import Outcome
-from etpguard.foresight.bounds import rank
 from etpguard.foresight.changes import Drain
-from etpguard.foresight.forecast import Forecast
+from etpguard.foresight.forecasts.forecast import Forecast
+from etpguard.foresight.worlds.bounds import rank
 from etpguard.objects import Key
 from tests.foresight.fleet import UNREADY, Kubelets, Site, described, evict, site, started
 

@@ -29,7 +29,7 @@ def is_leaving(node: Node) -> bool:
 def barring(node: Node) -> list[Taint]:
     """The taints that keep the pods of a DaemonSet off the node for long, unless they tolerate them. Those of the
     node life cycle come and go, and no pod that runs ends: every DaemonSet tolerates their effect NoExecute. Which
-    of them keep a new pod off is in `foresight.absence.daemon_tolerations`."""
+    of them keep a new pod off is in `foresight.no_endpoint.absence.daemon_tolerations`."""
     return [
         taint
         for taint in node.taints

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from etpguard.assess import Assessment
 from etpguard.assess.consumers.targets import NodeTargets
 from etpguard.cli.input.sources import Assessed
-from etpguard.foresight.absence import workloads_behind
 from etpguard.foresight.detection import timing_of
-from etpguard.foresight.hand_off import HandOff, hand_off, outruns, words
 from etpguard.foresight.hosts import target_ports
-from etpguard.foresight.pod_ends import first_window, forwards_to_terminating, ready_until_gone
+from etpguard.foresight.no_endpoint.absence import workloads_behind
+from etpguard.foresight.pod_ending.hand_off import HandOff, hand_off, outruns, words
+from etpguard.foresight.pod_ending.pod_ends import first_window, forwards_to_terminating, ready_until_gone
 from etpguard.objects import Key, Service
 from etpguard.objects.pods import POD, Pod
 

@@ -8,9 +8,9 @@ from typing import Any
 import msgspec
 
 from etpguard.cluster import Picture
-from etpguard.foresight.changed_slices import slices_with
 from etpguard.foresight.changes import Applied, Manifest, Refused
 from etpguard.foresight.pods import Pods, selects
+from etpguard.foresight.worlds.changed_slices import slices_with
 from etpguard.objects import (
     ENDPOINT_SLICE,
     AnyKind,

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from etpguard.foresight.changes import By, Drain
-from etpguard.foresight.node_filters import KARPENTER, untolerated
+from etpguard.foresight.placement.node_filters import KARPENTER, untolerated
 from etpguard.foresight.pods import Seen
 from etpguard.objects import Key
 from etpguard.objects.disruption_budgets import PodDisruptionBudget

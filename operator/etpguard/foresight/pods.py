@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from etpguard.assess.node_states import proxied
 from etpguard.cluster import Picture
-from etpguard.foresight.scheduling import NewPod
+from etpguard.foresight.placement.scheduling import NewPod
 from etpguard.objects import ENDPOINT_SLICE, SERVICE, EndpointSlice, Key, Service
 from etpguard.objects.pods import POD, Pod, PodSpec
 

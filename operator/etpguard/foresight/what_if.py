@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from etpguard.assess import Engine
 from etpguard.cluster import Picture
 from etpguard.foresight.changes import Change
-from etpguard.foresight.exposure import exposure
-from etpguard.foresight.forecast import Evaluator, Forecast
-from etpguard.foresight.pod_ends import PodEnds
+from etpguard.foresight.effects.simulation import Simulation
+from etpguard.foresight.effects.steps import apply
+from etpguard.foresight.forecasts.exposure import exposure
+from etpguard.foresight.forecasts.forecast import Evaluator, Forecast
+from etpguard.foresight.pod_ending.pod_ends import PodEnds
 from etpguard.foresight.pods import Pods
-from etpguard.foresight.simulation import Simulation
-from etpguard.foresight.steps import apply
 from etpguard.foresight.world import World
 from etpguard.objects import AnyKind
 from etpguard.objects.pod_controllers import WORKLOAD_KINDS

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from etpguard.cluster import Picture
 from etpguard.foresight.changes import Refused, Workload
+from etpguard.foresight.placement.scheduling import NewPod
 from etpguard.foresight.pods import Pods, Seen
 from etpguard.foresight.scale_in import ordinal
-from etpguard.foresight.scheduling import NewPod
 from etpguard.objects.pod_controllers import (
     AUTOSCALER,
     CONTROLLER_KINDS,

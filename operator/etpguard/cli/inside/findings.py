@@ -11,9 +11,9 @@ from etpguard.assess.consumers.consumer import Advice
 from etpguard.assess.internal_advice import internal_advice, surge, tolerate
 from etpguard.cli.input.sources import Assessed
 from etpguard.cli.inside.workloads import workloads
-from etpguard.foresight.absence import Absence, absences, workloads_behind
 from etpguard.foresight.changes import Workload
 from etpguard.foresight.clients import Clients, clients
+from etpguard.foresight.no_endpoint.absence import Absence, absences, workloads_behind
 from etpguard.foresight.workloads import surges
 from etpguard.objects import NODE, SERVICE, Key
 from etpguard.objects.pod_controllers import PodController

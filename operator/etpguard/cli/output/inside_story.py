@@ -9,8 +9,8 @@ from etpguard.cli.input.sources import Assessed
 from etpguard.cli.inside.findings import SHOWN_OWNERS, Finding, advice_for
 from etpguard.cli.output.command_line import Command
 from etpguard.cluster import NodeTable
-from etpguard.foresight.absence import Absence
 from etpguard.foresight.clients import Clients
+from etpguard.foresight.no_endpoint.absence import Absence
 from etpguard.report.internal import nodes_by_state
 from etpguard.report.sentences import explain_internal
 

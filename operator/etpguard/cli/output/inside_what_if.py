@@ -8,8 +8,8 @@ from typing import Any
 from etpguard.cli.output.inside_table import TITLE
 from etpguard.cli.output.table import NAMED, nodes, plain
 from etpguard.cluster import NodeTable
-from etpguard.foresight.bounds import Bounds
-from etpguard.foresight.internal_forecast import InternalCase, InternalPhases
+from etpguard.foresight.forecasts.internal_forecast import InternalCase, InternalPhases
+from etpguard.foresight.worlds.bounds import Bounds
 from etpguard.report.sentences import explain_internal
 
 Json = dict[str, Any]

@@ -7,9 +7,9 @@ from typing import Any
 
 from etpguard.assess.probe import OwnNodePort
 from etpguard.foresight.detection import NotKnown, Timing
-from etpguard.foresight.forecast import Phases
-from etpguard.foresight.hand_off import words
-from etpguard.foresight.pod_ends import PodEnd
+from etpguard.foresight.forecasts.forecast import Phases
+from etpguard.foresight.pod_ending.hand_off import words
+from etpguard.foresight.pod_ending.pod_ends import PodEnd
 from etpguard.objects.text import listed_nodes
 
 Json = dict[str, Any]

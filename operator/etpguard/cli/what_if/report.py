@@ -10,9 +10,9 @@ from etpguard.cli.output import inside_what_if as inside
 from etpguard.cli.output.table import nodes, plain
 from etpguard.cli.what_if.hand_off import hand_off_lines, hand_off_report
 from etpguard.cluster import NodeTable
-from etpguard.foresight.bounds import Bounds
 from etpguard.foresight.eviction import Blocked
-from etpguard.foresight.forecast import Case, Forecast, Phases
+from etpguard.foresight.forecasts.forecast import Case, Forecast, Phases
+from etpguard.foresight.worlds.bounds import Bounds
 from etpguard.objects import API_VERSION
 from etpguard.report import explain_reason
 from etpguard.report.resilience import resilience_report, tolerates

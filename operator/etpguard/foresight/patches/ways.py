@@ -22,7 +22,7 @@ from etpguard.foresight.patches import charts, held_labels
 from etpguard.foresight.patches.behind import Behind, behind
 from etpguard.foresight.patches.charts import Release
 from etpguard.foresight.patches.workload_patch import WorkloadPatch, hand_over, spread, tolerate
-from etpguard.foresight.scheduling import Scheduling, Site
+from etpguard.foresight.placement.scheduling import Scheduling, Site
 from etpguard.foresight.world import World
 from etpguard.objects import NODE, SERVICE, Service
 from etpguard.objects.node_details import NODE_DETAILS

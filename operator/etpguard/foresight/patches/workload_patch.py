@@ -11,12 +11,23 @@ import msgspec
 from etpguard.assess.consumers.consumer import Consumer
 from etpguard.assess.consumers.targets import NodeTargets
 from etpguard.assess.probe import HealthCheckNodePort, OwnNodePort
-from etpguard.foresight.absence import daemon_tolerations
 from etpguard.foresight.detection import NotKnown, Timing
-from etpguard.foresight.node_filters import UNSCHEDULABLE, affinity_admits, all_untolerated, unmet_selector
+from etpguard.foresight.no_endpoint.absence import daemon_tolerations
 from etpguard.foresight.patches.behind import Behind
-from etpguard.foresight.pod_end import DEFAULT_GRACE, ENVOY_GATEWAY, deciding, drain_of, is_ingress_nginx
-from etpguard.foresight.scheduling import Scheduling, Site
+from etpguard.foresight.placement.node_filters import (
+    UNSCHEDULABLE,
+    affinity_admits,
+    all_untolerated,
+    unmet_selector,
+)
+from etpguard.foresight.placement.scheduling import Scheduling, Site
+from etpguard.foresight.pod_ending.pod_end import (
+    DEFAULT_GRACE,
+    ENVOY_GATEWAY,
+    deciding,
+    drain_of,
+    is_ingress_nginx,
+)
 from etpguard.foresight.workloads import REVISION_LABEL
 from etpguard.objects.nodes import HOSTNAME_LABEL, Taint
 from etpguard.objects.pods import PodContainer, PodSpec
