@@ -200,14 +200,28 @@ def test_a_check_of_10256(data_plane: DataPlane, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data_plane", "expected"), [(DataPlane.KUBE_PROXY, "TargetsUnhealthy"), (DataPlane.ANTREA, "Blackhole")]
+    ("data_plane", "version", "deleted", "tainted"),
+    [
+        (DataPlane.KUBE_PROXY, "", "TargetsUnhealthy", "TargetsUnhealthy"),
+        (DataPlane.CALICO_EBPF, "v3.32.1", "Blackhole", "Blackhole"),
+        (DataPlane.CILIUM, "v1.20.2", "TargetsUnhealthy", "Blackhole"),
+        (DataPlane.CILIUM, "", "Unknown", "Blackhole"),
+    ],
 )
-def test_a_check_of_10256_on_a_node_about_to_leave(data_plane: DataPlane, expected: str) -> None:
+def test_a_check_of_10256_on_a_node_about_to_leave(
+    data_plane: DataPlane, version: str, deleted: str, tainted: str
+) -> None:
     """pkg/proxy/healthcheck/proxy_health.go NodeEligible."""
-    own = (("healthz-of-kube-proxy", "false"),)
-    options = Options(one_plane(data_plane, version="v2.5.0", settings=own))
+    own = (
+        ("healthz-of-kube-proxy", "false"),
+        ("kube-proxy-replacement-healthz-bind-address", "0.0.0.0:10256"),
+    )
+    options = Options(one_plane(data_plane, version=version, settings=own))
     rule = NodeRule(taints=())
-    for leaving in (node("n2", deleting=True), node("n2", taints=[{"key": AUTOSCALER_TAINT}])):
+    for leaving, expected in (
+        (node("n2", deleting=True), deleted),
+        (node("n2", taints=[{"key": AUTOSCALER_TAINT}]), tainted),
+    ):
         given = [consumer(probe=KubeProxyHealthz(), nodes=rule)]
         found, _ = assess(service(), ON_N1, node("n1"), leaving, consumers=given, options=options)
         assert found is not None

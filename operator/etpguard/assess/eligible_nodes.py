@@ -43,7 +43,7 @@ class EligibleNodes:
         self._edge = 0
         self._renamed = 0
         self._labelled_false = 0
-        self._leaving = 0
+        self._leaving = self._deleting = 0
         self._zones: dict[str, int] = {}
         self._zone_of: dict[str, str] = {}
         self._shown_zones: Zones | None = None
@@ -79,6 +79,11 @@ class EligibleNodes:
         return self._leaving
 
     @property
+    def deleting(self) -> int:
+        """Nodes that are being deleted."""
+        return self._deleting
+
+    @property
     def renamed(self) -> int:
         """Nodes with a hostname that is not their name; see `Node.other_hostname`."""
         return self._renamed
@@ -107,7 +112,7 @@ class EligibleNodes:
         self._zone_of.clear()
         self._shown_zones = None
         self._ready = self._unknown = self._windows = self._edge = self._renamed = 0
-        self._labelled_false = self._leaving = 0
+        self._labelled_false = self._leaving = self._deleting = 0
         self._drop_rules()
         for node in self._nodes:
             self.update(node.metadata.name, node)
@@ -126,6 +131,7 @@ class EligibleNodes:
         false = node is not None and BOOLEANS.get(node.labels.get(EXCLUDE_LABEL, "")) is False
         self._labelled_false = _set(self._labelled_false, bit, false)
         self._leaving = _set(self._leaving, bit, node is not None and is_leaving(node))
+        self._deleting = _set(self._deleting, bit, node is not None and node.deleting)
         moved = dropped or before != self._kinds()
         moved |= self._move_zone(name, bit, node)
         for rule in self._selected:
@@ -147,6 +153,7 @@ class EligibleNodes:
             self._renamed,
             self._labelled_false,
             self._leaving,
+            self._deleting,
         )
 
     def _drop_if_many(self) -> bool:

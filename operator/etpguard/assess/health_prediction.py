@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from etpguard.assess.consumers.consumer import Consumer
-from etpguard.assess.data_planes.interface import DataPlane
+from etpguard.assess.data_planes.rule import Leaving
 from etpguard.assess.eligible_nodes import EligibleNodes
 from etpguard.assess.node_states import ServiceStates
 from etpguard.assess.probe import KubeProxyHealthz, NotModelled, Probed, passing
@@ -44,15 +44,19 @@ class HealthPrediction:
 
     def _healthz(self, nodes: int) -> int | NotModelled:
         """Those of `nodes` whose port 10256 answers with success."""
-        rules = self._states.rules
-        for doubtful, why in rules.healthz_not_known:
-            if doubtful & nodes:
-                return NotModelled(why)
-        passes = self._eligible.ready & nodes & rules.healthz_passes
-        if leaving := passes & self._eligible.leaving:
-            # kube-proxy answers 503 there: pkg/proxy/healthcheck NodeEligible.
-            passes &= ~(leaving & rules.planes.nodes_with(DataPlane.KUBE_PROXY, DataPlane.WINKERNEL))
-        return passes
+        deleting, leaving = self._eligible.deleting, self._eligible.leaving
+        passes = 0
+        for how, those in (
+            (Leaving.NO, nodes & ~leaving),
+            (Leaving.TAINTED, nodes & leaving & ~deleting),
+            (Leaving.DELETED, nodes & deleting),
+        ):
+            answers = self._states.rules.healthz[how]
+            for doubtful, why in answers.not_known:
+                if doubtful & those:
+                    return NotModelled(why)
+            passes |= answers.passes & those
+        return self._eligible.ready & passes
 
     def _other(self, key: Key) -> Probed | None:
         service = self._picture.get(SERVICE, key)

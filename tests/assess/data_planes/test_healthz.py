@@ -10,6 +10,7 @@ import pytest
 
 from etpguard.assess import DataPlane, KnownDataPlane
 from etpguard.assess.data_planes.mixed import rule_of
+from etpguard.assess.data_planes.rule import Leaving
 from etpguard.objects import named
 from etpguard.objects.named import NamedObject
 from tests.assess.data_planes.clusters import cluster_object, config_map, daemon_set, detect, node
@@ -34,6 +35,7 @@ def of(name: DataPlane, version: str = "", **settings: str) -> bool | str:
     return rule_of(KnownDataPlane(name, version=version, settings=known)).healthz
 
 
+ALONE, BESIDE = {"healthz-of-kube-proxy": "false"}, {"healthz-of-kube-proxy": "true"}
 ADDRESSES = {
     "0.0.0.0:10256": True,
     "[::]:10256": True,
@@ -335,3 +337,41 @@ def test_an_antrea_without_a_version_or_a_configuration() -> None:
     assert isinstance(of(DataPlane.ANTREA), str)
     assert isinstance(rule_of(KnownDataPlane(DataPlane.ANTREA, version="v2.6.0")).healthz, str)
     assert "kube-proxy" in str(rule_of(KnownDataPlane(DataPlane.ANTREA, version="v2.4.0")).healthz)
+
+
+ANSWERS = {"kube-proxy-replacement-healthz-bind-address": "0.0.0.0:10256"}
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "settings", "expected"),
+    [
+        pytest.param(DataPlane.KUBE_PROXY, "", {}, "passes fails fails", id="kube-proxy"),
+        pytest.param(DataPlane.WINKERNEL, "", {}, "passes fails fails", id="winkernel"),
+        pytest.param(DataPlane.ANTREA, "v2.5.0", ALONE, "passes fails fails", id="Antrea"),
+        pytest.param(DataPlane.ANTREA, "v2.4.0", BESIDE, "passes fails fails", id="Antrea beside kube-proxy"),
+        pytest.param(DataPlane.CALICO_EBPF, "v3.32.1", ALONE, "passes passes passes", id="Calico"),
+        pytest.param(DataPlane.CALICO_EBPF, "v3.32.1", BESIDE, "passes fails fails", id="Calico, kube-proxy too"),
+        pytest.param(DataPlane.CALICO_EBPF, "v3.32.1", {}, "passes unknown unknown", id="Calico, or kube-proxy"),
+        pytest.param(DataPlane.CALICO_EBPF, "v3.28.0", {}, "unknown fails fails", id="kube-proxy at most"),
+        pytest.param(DataPlane.CILIUM, "v1.17.5", ANSWERS, "passes passes passes", id="Cilium before it"),
+        pytest.param(DataPlane.CILIUM, "v1.17.6", ANSWERS, "fails fails fails", id="the Cilium that panics"),
+        pytest.param(DataPlane.CILIUM, "v1.17.7", ANSWERS, "passes passes fails", id="Cilium with the fix"),
+        pytest.param(DataPlane.CILIUM, "v1.20.2", ANSWERS, "passes passes fails", id="Cilium"),
+        pytest.param(DataPlane.CILIUM, "", ANSWERS, "passes passes unknown", id="some Cilium"),
+        pytest.param(DataPlane.CILIUM, "", {}, "fails fails fails", id="Cilium without the address"),
+        pytest.param(
+            DataPlane.OVN_KUBERNETES,
+            "",
+            {"healthz-bind-address": "0.0.0.0:10256"},
+            "passes passes passes",
+            id="OVN-Kubernetes",
+        ),
+        pytest.param(DataPlane.KUBE_ROUTER, "v2.11.1", {}, "fails fails fails", id="kube-router"),
+    ],
+)
+def test_a_node_that_leaves(name: DataPlane, version: str, settings: dict[str, str], expected: str) -> None:
+    """Of a node that stays, one with the taint of the cluster autoscaler, and one that is being deleted."""
+    rule = rule_of(KnownDataPlane(name, version=version, settings=tuple(sorted(settings.items()))))
+    answers = [rule.healthz, rule.healthz_before(Leaving.TAINTED), rule.healthz_before(Leaving.DELETED)]
+    words = ["unknown" if isinstance(each, str) else "passes" if each else "fails" for each in answers]
+    assert " ".join(words) == expected

@@ -10,6 +10,7 @@ from etpguard.assess import DataPlane, KnownDataPlane
 from etpguard.assess.data_planes.inputs import Nodes
 from etpguard.assess.data_planes.interface import NodePlanes, PlaneGroup
 from etpguard.assess.data_planes.mixed import NOT_KNOWN, Rules
+from etpguard.assess.data_planes.rule import Leaving
 from etpguard.assess.node_states import Client
 from etpguard.objects import EndpointSlice
 from tests.assess.build import endpoint, endpoint_slice, service
@@ -147,5 +148,6 @@ def test_the_doubt_about_the_data_plane_of_the_pods_keeps_its_reason(
 )
 def test_port_10256_is_not_known(first: KnownDataPlane, second: KnownDataPlane) -> None:
     rules = Rules(cluster((first, ALL), otherwise=(cluster((second, ALL)),)))
-    assert any(nodes & N1 for nodes, _ in rules.healthz_not_known)
-    assert not Rules(cluster((KUBE_PROXY, ALL), otherwise=(cluster((KUBE_PROXY, ALL)),))).healthz_not_known
+    assert any(nodes & N1 for nodes, _ in rules.healthz[Leaving.NO].not_known)
+    same = Rules(cluster((KUBE_PROXY, ALL), otherwise=(cluster((KUBE_PROXY, ALL)),)))
+    assert not same.healthz[Leaving.NO].not_known

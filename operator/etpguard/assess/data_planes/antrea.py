@@ -15,6 +15,7 @@ from etpguard.assess.data_planes.interface import HEALTHZ_BESIDE, KnownDataPlane
 from etpguard.assess.data_planes.rule import (
     GOES_TO_ANY_ENDPOINT,
     Healthz,
+    Leaving,
     beside_kube_proxy,
     doubted_at,
     reaches_healthz,
@@ -68,6 +69,10 @@ class Antrea:
     def healthz(self) -> Healthz:
         """Of Antrea, or of a kube-proxy that runs beside it."""
         return beside_kube_proxy("Antrea", self._own_healthz, self._beside)
+
+    def healthz_before(self, leaving: Leaving) -> Healthz:
+        """503, as from kube-proxy: v2.5.0 third_party/proxy/healthcheck/proxy_health.go NodeEligible."""
+        return False
 
     @property
     def _own_healthz(self) -> Healthz:

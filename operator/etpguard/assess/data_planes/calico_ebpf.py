@@ -14,6 +14,7 @@ from etpguard.assess.data_planes.interface import CALICO_HEALTHZ, HEALTHZ_BESIDE
 from etpguard.assess.data_planes.rule import (
     FOLLOWS_INTERNAL_POLICY,
     Healthz,
+    Leaving,
     beside_kube_proxy,
     doubt_of,
     doubted_at,
@@ -86,6 +87,19 @@ class CalicoEBPF:
         """Of Calico, or of a kube-proxy that runs beside it: tigera/operator#4768 writes port 0 for Calico where
         the platform owns kube-proxy, which then answers."""
         return beside_kube_proxy("Calico", self._own_healthz, self._beside)
+
+    def healthz_before(self, leaving: Leaving) -> Healthz:
+        """felix/bpf/proxy/health.go: the server of Calico has a Node of its own making, which never leaves. That
+        of a kube-proxy beside it answers 503."""
+        own = self._own_healthz
+        if own is False or self._beside == "true":
+            return False
+        if own is True and self._beside != "false":
+            return (
+                "kube-proxy fails health checks of port 10256 on a node that is about to leave, Calico does not, "
+                "and no object shows which of them has the port"
+            )
+        return own
 
     @property
     def _own_healthz(self) -> Healthz:

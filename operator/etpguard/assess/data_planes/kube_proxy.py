@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import NODE_PORTS, STRICT_ARP, DataPlane, KnownDataPlane
-from etpguard.assess.data_planes.rule import kube_proxy_healthz
+from etpguard.assess.data_planes.rule import Healthz, Leaving, kube_proxy_healthz
 from etpguard.assess.data_planes.trackers import NO_NODES, NodeSets, PortKey
 from etpguard.assess.evidence import Evidence
 from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, cluster_ip_ports, external_ports
@@ -58,6 +58,10 @@ class KubeProxy:
             f"traffic and may go to any endpoint of the cluster ({nftables}). Only a request from another "
             "machine to the node's own address shows what clients get."
         )
+
+    def healthz_before(self, leaving: Leaving) -> Healthz:
+        """proxy_health.go NodeEligible: 503."""
+        return False
 
     def states(self, inputs: Inputs) -> ServiceStates:
         tracked = inputs.tracked

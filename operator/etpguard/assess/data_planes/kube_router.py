@@ -15,7 +15,7 @@ from typing import NamedTuple
 from etpguard.assess.data_planes.crowds import levels
 from etpguard.assess.data_planes.inputs import ByPort, Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
-from etpguard.assess.data_planes.rule import GOES_TO_ANY_ENDPOINT, doubt_of, doubted_at, no_sctp
+from etpguard.assess.data_planes.rule import GOES_TO_ANY_ENDPOINT, Healthz, Leaving, doubt_of, doubted_at, no_sctp
 from etpguard.assess.node_states import (
     Frontend,
     PortState,
@@ -52,6 +52,9 @@ class KubeRouter:
         self._serves_health = plane.release is None or plane.release >= _SERVES_HEALTH
         self._ranges = None if plane.settings is None else _networks(plane.setting(_RANGE) or "")
         """The ranges of the external addresses that it serves, () for any address; None if they are not known."""
+
+    def healthz_before(self, leaving: Leaving) -> Healthz:
+        return self.healthz
 
     def states(self, inputs: Inputs) -> ServiceStates:
         every = _Endpoints(inputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -15,7 +16,7 @@ from etpguard.assess.data_planes.kube_proxy import KubeProxy, node_port_ranges
 from etpguard.assess.data_planes.kube_router import KubeRouter
 from etpguard.assess.data_planes.other import Other
 from etpguard.assess.data_planes.ovn_kubernetes import OVNKubernetes
-from etpguard.assess.data_planes.rule import Rule
+from etpguard.assess.data_planes.rule import Healthz, Leaving, Rule
 from etpguard.assess.data_planes.winkernel import Winkernel
 from etpguard.assess.node_states import Frontend, PortState, ServiceStates, Uncertain
 from etpguard.assess.outcome import Reason
@@ -63,6 +64,15 @@ StatesByPlane = dict[KnownDataPlane, ServiceStates]
 """The states of one Service as if every node had that data plane."""
 
 
+class Answers(NamedTuple):
+    """What a port answers on the nodes that are Ready."""
+
+    passes: int
+    """Nodes that answer with success."""
+    not_known: list[tuple[int, str]]
+    """Nodes of which that is not known, with the reason."""
+
+
 class Rules:
     """The rules of a cluster, one for each data plane that its nodes have."""
 
@@ -76,11 +86,6 @@ class Rules:
         if len(self._rules) == 1:
             self._rules = [(self._rules[0][0], -1)]
         self._for_pods = {plane: rule_of(plane.for_pods) for plane in by_plane if plane.for_pods}
-        healthz = [(rule.healthz, nodes) for rule, nodes in self._rules]
-        self.healthz_passes = _union(nodes for answer, nodes in healthz if answer is True)
-        """Nodes whose port 10256 answers with success while they are Ready."""
-        self.healthz_not_known = [(nodes, answer) for answer, nodes in healthz if isinstance(answer, str)]
-        """Nodes of which that is not known, with the reason."""
         self.node_port_ranges: dict[IPFamily, list[tuple[tuple[str, ...], int]]] = {
             family: [
                 (ranges, nodes)
@@ -92,10 +97,18 @@ class Rules:
         """Nodes that serve node ports at some of their addresses only; see the function of that name."""
         self._otherwise = [Rules(variant) for variant in planes.otherwise]
         self._doubt = Reason(NOT_KNOWN, f"{not_known(planes)}. Name the right one by --data-plane")
+        self.healthz: dict[Leaving, Answers] = {leaving: self._healthz(leaving) for leaving in Leaving}
+        """What port 10256 answers on each node, if it leaves so."""
+
+    def _healthz(self, leaving: Leaving) -> Answers:
+        answers = [(_healthz_of(rule, leaving), nodes) for rule, nodes in self._rules]
+        passes = _union(nodes for answer, nodes in answers if answer is True)
+        not_known = [(nodes, answer) for answer, nodes in answers if isinstance(answer, str)]
         for other in self._otherwise:
-            open_ = _union(nodes for nodes, _ in other.healthz_not_known)
-            if differ := (self.healthz_passes ^ other.healthz_passes) | open_:
-                self.healthz_not_known.append((differ, self._doubt.detail))
+            theirs = other.healthz[leaving]
+            if differ := (passes ^ theirs.passes) | _union(nodes for nodes, _ in theirs.not_known):
+                not_known.append((differ, self._doubt.detail))
+        return Answers(passes, not_known)
 
     def limit(self, service: Service) -> str:
         """Why only some nodes may serve the Service, whatever its policy, as a clause; "" if all do."""
@@ -150,6 +163,10 @@ class Rules:
                 states = known[plane] = rule.states(inputs)
             parts.append((states, members))
         return parts[0][0] if len(parts) == 1 else _assembled(parts)
+
+
+def _healthz_of(rule: Rule, leaving: Leaving) -> Healthz:
+    return rule.healthz if leaving is Leaving.NO else rule.healthz_before(leaving)
 
 
 def _with_doubts(states: ServiceStates, other: ServiceStates) -> ServiceStates:

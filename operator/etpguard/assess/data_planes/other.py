@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
+from etpguard.assess.data_planes.rule import Healthz, Leaving
 from etpguard.assess.data_planes.trackers import NO_NODES
 from etpguard.assess.node_states import PortState, ServiceStates, Uncertain, cluster_ip_ports, external_ports
 from etpguard.assess.outcome import Reason
@@ -26,6 +27,9 @@ class Other:
 
     def __init__(self, plane: KnownDataPlane) -> None:
         del plane
+
+    def healthz_before(self, leaving: Leaving) -> Healthz:
+        return self.healthz
 
     def states(self, inputs: Inputs) -> ServiceStates:
         ports = _not_modelled(inputs, external_ports(inputs.service))

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from etpguard.assess.data_planes.crowds import crowded
 from etpguard.assess.data_planes.inputs import ByPort, Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
-from etpguard.assess.data_planes.rule import FOLLOWS_INTERNAL_POLICY, Healthz, reaches_healthz
+from etpguard.assess.data_planes.rule import FOLLOWS_INTERNAL_POLICY, Healthz, Leaving, reaches_healthz
 from etpguard.assess.data_planes.trackers import is_ready, is_terminating
 from etpguard.assess.node_states import (
     HEADLESS,
@@ -62,6 +62,10 @@ class OVNKubernetes:
         if self._healthz is None:
             return "OVN-Kubernetes answers on port 10256 only if healthz-bind-address names it"
         return reaches_healthz(self._healthz)
+
+    def healthz_before(self, leaving: Leaving) -> Healthz:
+        """The answer depends on the pod of OVN-Kubernetes alone (pkg/node/healthcheck_node.go)."""
+        return self.healthz
 
     def states(self, inputs: Inputs) -> ServiceStates:
         service = inputs.service

@@ -8,6 +8,7 @@ healthCheckNodePort. No rule knows another.
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Protocol
 
 from msgspec.structs import replace
@@ -21,6 +22,14 @@ from etpguard.objects.addresses import parse_address
 
 Healthz = bool | str
 """Whether port 10256 of a Ready node answers health checks with success; a sentence why that is not known."""
+
+
+class Leaving(Enum):
+    """Whether a node is about to go."""
+
+    NO = "no"
+    TAINTED = "the cluster autoscaler is about to delete it"
+    DELETED = "it is being deleted"
 
 
 def reaches_healthz(address: str) -> bool:
@@ -96,6 +105,10 @@ class Rule(Protocol):
 
     @property
     def healthz(self) -> Healthz: ...
+
+    def healthz_before(self, leaving: Leaving) -> Healthz:
+        """What port 10256 of a node that leaves answers."""
+        ...
 
     @property
     def misleading(self) -> str:

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from etpguard.assess.data_planes.inputs import Inputs, Nodes
 from etpguard.assess.data_planes.interface import KnownDataPlane
-from etpguard.assess.data_planes.rule import doubt_of, kube_proxy_healthz, no_sctp
+from etpguard.assess.data_planes.rule import Healthz, Leaving, doubt_of, kube_proxy_healthz, no_sctp
 from etpguard.assess.data_planes.trackers import (
     NO_NODES,
     Source,
@@ -67,6 +67,10 @@ class Winkernel:
 
     def __init__(self, plane: KnownDataPlane) -> None:
         self.healthz = kube_proxy_healthz(plane)
+
+    def healthz_before(self, leaving: Leaving) -> Healthz:
+        """proxy_health.go NodeEligible: 503."""
+        return False
 
     def states(self, inputs: Inputs) -> ServiceStates:
         return inputs.tracked.states(self._states(inputs, external_ports(inputs.service)))

@@ -35,7 +35,7 @@ from etpguard.assess.data_planes.cilium.old_backends import (
 )
 from etpguard.assess.data_planes.inputs import Inputs
 from etpguard.assess.data_planes.interface import KnownDataPlane
-from etpguard.assess.data_planes.rule import Healthz, doubt_of, no_sctp, reaches_healthz
+from etpguard.assess.data_planes.rule import Healthz, Leaving, doubt_of, no_sctp, reaches_healthz
 from etpguard.assess.node_states import (
     HEADLESS,
     PROXY_NAME,
@@ -57,6 +57,8 @@ _ENVOY_IS_HEALTHY = (1, 17, 0)
 _INTERNAL_SINCE = (1, 19, 0)
 """The first release without enable-internal-traffic-policy: PR #41238."""
 _HEALTHZ = "kube-proxy-replacement-healthz-bind-address"
+_HEALTHZ_PANICS = (1, 17, 6)
+"""cilium/cilium#40571: the handler reads a store that it was not given, and the client gets no answer."""
 
 _VERSION_DECIDES = Reason(
     "CiliumVersionNotKnown",
@@ -167,7 +169,19 @@ class Cilium:
     def healthz(self) -> Healthz:
         if not self._configured:
             return f"Cilium answers on port 10256 only with {_HEALTHZ} set"
-        return reaches_healthz(self._healthz or "")
+        return reaches_healthz(self._healthz or "") and self._release != _HEALTHZ_PANICS
+
+    def healthz_before(self, leaving: Leaving) -> Healthz:
+        """1.17.7 and later answers 503 on a node that is being deleted (cilium/cilium#40166, #40317), and reads no
+        taint."""
+        if leaving is not Leaving.DELETED or self.healthz is False:
+            return self.healthz
+        if self._release is None:
+            return (
+                "Cilium 1.17.7 and later fails health checks of port 10256 on a node that is being deleted, and "
+                "the version of Cilium is not known"
+            )
+        return self._release < _HEALTHZ_PANICS and self.healthz
 
     def states(self, inputs: Inputs) -> ServiceStates:
         service = inputs.service
