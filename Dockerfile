@@ -38,6 +38,8 @@ LABEL org.opencontainers.image.title="etpguard" \
       org.opencontainers.image.base.name="${BASE}" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
+# The operator installs nothing, and scanners of images report faults of pip.
+RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3*/ensurepip /usr/local/lib/python3*/site-packages/pip*
 COPY --from=build /opt/etpguard /opt/etpguard
 COPY LICENSE /LICENSE
 # PATH is for `kubectl exec … -- etpguard`.

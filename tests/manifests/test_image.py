@@ -31,6 +31,8 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 CERTIFICATES = "/etc/ssl/certs:/etc/ssl/certs:ro"
 PACKAGES = "python3,python3-venv,ca-certificates"
 BASE, IMAGE = "localhost/etpguard-base", "localhost/etpguard"
+PIP = ("/usr/local/bin/pip3", "/usr/local/lib/python3.13/site-packages/pip/__init__.py")
+"""Where python:3.13-slim-trixie has pip."""
 
 
 class Buildah:
@@ -113,6 +115,8 @@ def base_archive() -> Path:
 def commit_base(buildah: Buildah) -> None:
     scratch = buildah("from", "scratch")
     buildah("add", "-q", scratch, str(base_archive()), "/")
+    for path in PIP:  # stand-ins: Debian's packages put pip elsewhere than the Python image does
+        buildah("add", "-q", scratch, str(ROOT / "LICENSE"), path)
     buildah("commit", "-q", "--rm", scratch, BASE)
 
 
@@ -184,6 +188,7 @@ def test_the_image_is_what_it_says(image: Buildah, container: str) -> None:
         print(f"{ours / 1e6:.1f} MB beside the base")
         assert ours < 60e6
         assert not [f for f in (root / "opt" / "etpguard").rglob("*") if f.name in ("pip", "uv", "hatchling")]
+        assert not [path for path in PIP if (root / path.lstrip("/")).exists()]
         assert not (root / "uv").exists()
         assert not (root / "src").exists()
     finally:
