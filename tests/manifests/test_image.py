@@ -122,7 +122,7 @@ def commit_base(buildah: Buildah) -> None:
 
 def base_store() -> Path | None:
     """A store with the base image, made once and kept beside its archive; None without overlay file systems."""
-    store = base_archive().with_suffix(".store")
+    store = base_archive().with_suffix(".with-pip")
     if not store.exists():
         making = Buildah(Path(tempfile.mkdtemp(prefix="making-image-base-", dir=store.parent)))
         try:
